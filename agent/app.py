@@ -1,0 +1,323 @@
+"""The composition root: collectors, meter, ledger and snapshot of one agent, and its tick."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from agent import host as this_host
+from agent.clock import Clock
+from agent.collector import Context, Found, Problem
+from agent.ledger import LedgerWriter
+from agent.meter import Meter, MeterState
+from agent.quantities import Component, Ratio
+from agent.runner import Runner
+from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
+from agent.settings import Settings
+from agent.snapshot import (
+    AgentCost,
+    LedgerView,
+    Snapshot,
+    host_joules,
+    host_power,
+)
+
+GRACE_SECONDS: Final = 0.25
+"""How long a tick waits for quick collectors before it settles without them."""
+UTILIZATION_SECONDS: Final = 60.0
+"""A utilisation older than this is unknown."""
+
+log = structlog.get_logger()
+
+
+class AgentState(msgspec.Struct, array_like=True):
+    """What the ledger keeps so that a restart loses nothing."""
+
+    meter: MeterState
+    totals: dict[str, float] = {}
+    """Counters that go on after a restart: the agent's own cost, collectors' failures."""
+
+
+class App:
+    """One agent without its network side. Drive it with `start`, then `tick` on a grid."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        found: Found,
+        clock: Clock,
+        *,
+        ledger: LedgerWriter | None,
+        record: Callable[[Sample], None] | None = None,
+        grace_seconds: float | None = GRACE_SECONDS,
+    ) -> None:
+        """`grace_seconds` None: a tick waits for every collector, up to its own deadline."""
+        self._settings = settings
+        self._found = found
+        self._clock = clock
+        self._ledger = ledger
+        self._record = record
+        self._grace = grace_seconds
+        self._build = this_host.build_info()
+        self._host = this_host.host_info(settings.host, settings.paths)
+        self._utilization: dict[tuple[Component, str], Utilization] = {}
+        self._snapshot: Snapshot | None = None
+        self._runners: list[Runner] = []
+        self._totals: dict[str, float] = {}
+        self._meter = Meter()
+        self._cpu_seconds = 0.0
+        self._cpu_at: float | None = None
+        self._late = 0.0
+        self._skipped = 0
+        self._ticks = 0
+        self._retired: set[str] = set()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self.ticked_at: float | None = None
+        """Monotonic time of the last complete tick."""
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the ledger and go on from it. Raises `LedgerError` where only a person can help."""
+        intervals = self._intervals()
+        identities, body = self._ledger.open() if self._ledger else ([], None)
+        if body is not None:
+            state = msgspec.msgpack.decode(body, type=AgentState)
+            self._totals = state.totals
+            self._meter = Meter(intervals, identities, state.meter)
+        else:
+            self._meter = Meter(intervals)
+        now, wall = self._clock.boottime(), self._clock.wall()
+        self._meter.begin(self._boot_id(now), now, wall)
+        self._make_runners()
+
+    def _boot_id(self, now: float) -> str:
+        found = this_host.boot_id(self._settings.paths)
+        if found:
+            return found
+        state = self._meter.state
+        # without an id, a clock that went back says that the host booted
+        return state.boot_id if state.boot_id and now >= state.boottime else f"unknown-{now}"
+
+    def reload(self, settings: Settings) -> None:
+        """Take new settings without losing a joule: the meter and the ledger stay."""
+        old = self._settings
+        if (settings.agent.listen, settings.agent.state_dir, settings.ledger) != (
+            old.agent.listen,
+            old.agent.state_dir,
+            old.ledger,
+        ):
+            log.warning(
+                "restart_needed", why="agent.listen, agent.state_dir and [ledger] need a restart"
+            )
+        for runner in self._runners:
+            runner.collector.close()
+        self._settings = settings
+        self._host = this_host.host_info(settings.host, settings.paths)
+        self._meter.set_intervals(self._intervals())
+        self._make_runners()
+        self._ticks = 0
+
+    async def stop(self) -> None:
+        """Write and close everything."""
+        for runner in self._runners:
+            if runner.task is not None:
+                runner.task.cancel()
+            runner.collector.close()
+        if self._ledger is not None:
+            self._submit()
+            await self._ledger.close()
+
+    # -- one tick -----------------------------------------------------------------------------
+
+    @property
+    def interval_seconds(self) -> float:
+        """Seconds between ticks: the shortest interval that is set."""
+        return min(
+            [self._settings.agent.interval_seconds, *(runner.interval for runner in self._runners)]
+        )
+
+    async def tick(self, late: float = 0.0, skipped: int = 0) -> None:
+        """Poll what is due, settle the meter, hand the state to the ledger."""
+        base = self.interval_seconds
+        for runner in self._runners:
+            if self._ticks % max(1, round(runner.interval / base)) == 0:
+                runner.start(self._deliver)
+        self._ticks += 1
+        waiting = [
+            runner.task
+            for runner in self._runners
+            if runner.task is not None
+            and not runner.task.done()
+            and (runner.quick or self._grace is None)
+        ]
+        if waiting:
+            await asyncio.wait(waiting, timeout=self._grace)
+        gone = {runner.name for runner in self._runners if runner.gone}
+        if gone - self._retired:
+            self._meter.retire(sorted(gone))
+            self._retired = gone
+        self._meter.settle(self._clock.boottime(), self._clock.wall())
+        self._late = late
+        self._skipped += skipped
+        self._account_for_ourselves()
+        self._submit()
+        self._snapshot = None
+        self.ticked_at = self._clock.monotonic()
+
+    def _deliver(self, samples: Sequence[Sample]) -> None:
+        """Take one collector's samples, as soon as they are there."""
+        energy: list[EnergyCounter | PowerReading] = []
+        for sample in samples:
+            if isinstance(sample, Utilization):
+                self._utilization[sample.component, sample.device] = sample
+            else:
+                energy.append(sample)
+            if self._record is not None:
+                self._record(sample)
+        if energy:
+            self._meter.take(energy, self._clock.boottime(), self._clock.wall())
+
+    def _submit(self) -> None:
+        if self._ledger is None:
+            return
+        postings = self._meter.close_minutes(self._clock.wall())
+        for runner in self._runners:
+            for reason, count in runner.failures.items():
+                self._totals[f"failures {runner.name} {reason}"] = count
+        state = self._encode(AgentState(self._meter.state, self._totals))
+        self._ledger.submit(self._meter.identities, state, postings)
+
+    # -- what others see ----------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return the picture after the last tick; made when first asked for."""
+        if self._snapshot is None:
+            self._snapshot = self._take_snapshot()
+        return self._snapshot
+
+    def problems(self) -> dict[str, Sequence[Problem]]:
+        """Return, for each collector, what of it could not be read the last time."""
+        return {runner.name: runner.collector.problems() for runner in self._runners}
+
+    def latest_utilization(self, component: Component, device: str) -> Ratio | None:
+        """Return a device's utilisation if it is known now."""
+        sample = self._utilization.get((component, device))
+        if sample is None or self._clock.boottime() - sample.at > UTILIZATION_SECONDS:
+            return None
+        return sample.ratio
+
+    def _take_snapshot(self) -> Snapshot:
+        streams = self._meter.views()
+        now = self._clock.boottime()
+        resets: dict[tuple[str, str], int] = {}
+        for key, count in self._meter.state.resets.items():
+            collector, reason = key.rsplit(" ", 1)
+            resets[collector, reason] = count
+        ledger = self._ledger.status() if self._ledger else None
+        return Snapshot(
+            wall=self._clock.wall(),
+            build=self._build,
+            host=self._host,
+            streams=streams,
+            host_joules=host_joules(streams),
+            host_power=host_power(self._meter, streams),
+            host_gap_seconds=self._meter.state.host_gap_seconds,
+            utilization=[
+                u for u in self._utilization.values() if now - u.at <= UTILIZATION_SECONDS
+            ],
+            resets=resets,
+            collectors=[runner.status() for runner in self._runners],
+            agent=AgentCost(
+                cpu_seconds=self._totals.get("agent_cpu_seconds", 0.0),
+                resident_bytes=_resident_bytes(),
+                joules=self._totals.get("agent_joules"),
+            ),
+            ledger=LedgerView(ledger.up, ledger.failures, ledger.size_bytes, ledger.unsaved)
+            if ledger
+            else None,
+            late_seconds=self._late,
+            skipped_ticks=self._skipped,
+        )
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _intervals(self) -> dict[str, float]:
+        return {name: self._settings.interval_of(name) for name in self._found.classes}
+
+    def _make_runners(self) -> None:
+        context = Context(
+            paths=self._settings.paths,
+            clock=self._clock,
+            latest_utilization=self.latest_utilization,
+        )
+        self._runners, self._retired = [], set()
+        off = [name for name in self._known_sources() if name not in self._found.classes]
+        for name, cls in self._found.classes.items():
+            settings = self._settings.collectors[name]
+            if settings.enabled is False:
+                off.append(name)
+                continue
+            self._runners.append(
+                Runner(
+                    name,
+                    cls(settings, context),
+                    settings,
+                    self._settings.interval_of(name),
+                    self._clock,
+                    self._failures_so_far(name),
+                )
+            )
+        self._meter.retire(off)
+
+    def _known_sources(self) -> set[str]:
+        return {identity.source for identity in self._meter.identities}
+
+    def _failures_so_far(self, name: str) -> dict[str, int]:
+        prefix = f"failures {name} "
+        return {
+            key.removeprefix(prefix): int(count)
+            for key, count in self._totals.items()
+            if key.startswith(prefix)
+        }
+
+    def _account_for_ourselves(self) -> None:
+        """Add the agent's own CPU time, and its share of the CPU's energy.
+
+        Share = our CPU time over all busy CPU time, of all the CPU's power: the idle part is
+        shared by what is busy, so this is an upper bound.
+        """
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = usage.ru_utime + usage.ru_stime
+        now = time.monotonic()
+        spent, self._cpu_seconds = cpu - self._cpu_seconds, cpu
+        self._totals["agent_cpu_seconds"] = self._totals.get("agent_cpu_seconds", 0.0) + spent
+        before, self._cpu_at = self._cpu_at, now
+        busy_ratio = self.latest_utilization(Component.CPU, "all")
+        if before is None or busy_ratio is None:
+            return
+        watts = sum(
+            view.watts or 0.0
+            for view in self._meter.views()
+            if view.counts_now and view.identity.component == Component.CPU
+        )
+        elapsed = now - before
+        busy = max(spent, busy_ratio * elapsed * (os.cpu_count() or 1))
+        if watts and busy > 0:
+            self._totals["agent_joules"] = (
+                self._totals.get("agent_joules", 0.0) + watts * elapsed * spent / busy
+            )
+
+
+def _resident_bytes() -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+        return pages * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

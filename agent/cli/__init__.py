@@ -1,0 +1,83 @@
+"""The command line. Each command is a file of its own, imported only when it is called."""
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+COMMANDS: Final = {
+    "run": "The agent, in the foreground.",
+    "read": "One reading of every source.",
+    "check": "What can be measured here, what cannot, why, and what would fix it.",
+    "measure": "Run a command and say what the host drew meanwhile.",
+    "estimate": "What a server would draw, without any sensor.",
+    "replay": "Drive the meter with a recorded trace on virtual time.",
+    "completion": "Print the shell completion for bash, zsh or fish.",
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when it is needed, so that each starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of COMMANDS."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"agent.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Settings: /etc/wattlas/wattlas.toml, every key optional. Exit status: 0 done,"
+    " 1 it failed, 2 wrong usage or settings.",
+)
+@click.version_option(package_name="wattlas", prog_name="wattlas")
+def wattlas() -> None:
+    """Measure what a server draws, keep a ledger, and export to Prometheus."""
+
+
+def main() -> None:
+    """Run the command line; every error a user can cause ends in one plain line."""
+    from agent.cli.common import Failure  # noqa: PLC0415 - keeps --help fast
+    from agent.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        status: Any = wattlas.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.UsageError as error:
+        hint = f" ({error.ctx.command_path} --help shows how)" if error.ctx else ""
+        click.echo(f"wattlas: {error.format_message()}{hint}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"wattlas: {error.format_message()}", err=True)
+        sys.exit(1)
+    except SettingsError as error:
+        click.echo(f"wattlas: {error}", err=True)
+        sys.exit(2)
+    except Failure as error:
+        click.echo(f"wattlas: {error}", err=True)
+        sys.exit(error.status)
+    except click.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,156 @@
+"""`wattlas check`."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import click
+import msgspec
+
+from agent.cli.common import (
+    Failure,
+    config_option,
+    json_option,
+    load_settings,
+    print_json,
+    print_table,
+)
+from agent.collector import Found
+from agent.settings import Settings
+
+SAMPLING_SECONDS = 0.6
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the check."""
+
+    what: str
+    state: str
+    """ok, problem (it should work and does not), absent (not on this host), off, note."""
+    detail: str
+    remedy: str = ""
+
+
+@click.command()
+@config_option
+@json_option
+def check(config: Path | None, as_json: bool) -> int:
+    """Say what can be measured on this host, what cannot, why, and what would fix it.
+
+    Also checks the settings, the state directory and the address. Exit status 1 if something
+    that the settings demand does not work.
+
+    \b
+    Examples:
+      wattlas check
+      wattlas check --config ./wattlas.toml --json
+    """
+    from agent import logs  # noqa: PLC0415
+
+    logs.configure("critical")
+    settings, found = load_settings(config)
+    findings = [
+        Finding("settings", "ok", str(settings.file or "none; every value is the default")),
+        *(
+            Finding(f"[{name}]", "note", "this version does not use it yet")
+            for name in settings.unused_sections
+        ),
+        *asyncio.run(_collectors(settings, found)),
+        _state_dir(Path(settings.agent.state_dir)),
+        _address(*settings.listen),
+    ]
+    if as_json:
+        print_json({"findings": [msgspec.to_builtins(f) for f in findings]})
+    else:
+        rows: list[list[str]] = []
+        for f in findings:
+            rows.append([f.what, f.state, f.detail])
+            if f.remedy:
+                rows.append(["", "fix:", f.remedy])
+        print_table("", ["what", "state", "detail"], rows)
+    demanded = {name for name, s in settings.collectors.items() if s.enabled is True}
+    broken = [f.what for f in findings if f.state == "problem" and f.what in demanded]
+    if broken:
+        raise Failure(f"the settings demand {', '.join(broken)}, which cannot be read; see above")
+    return 0
+
+
+async def _collectors(settings: Settings, found: Found) -> list[Finding]:
+    from agent.session import Session  # noqa: PLC0415
+
+    async with Session(settings, found) as session:
+        await session.sample(SAMPLING_SECONDS, 3)
+        snapshot = session.app.snapshot()
+        problems = session.app.problems()
+    findings: list[Finding] = []
+    for status in snapshot.collectors:
+        streams = [s.identity for s in snapshot.streams if s.identity.source == status.name]
+        if status.up:
+            if streams:
+                gives = ", ".join(
+                    f"{i.component.value} {i.device} ({i.quality.value})" for i in streams
+                )
+            else:
+                seen = [u for u in snapshot.utilization if u.collector == status.name]
+                gives = "utilisation of " + ", ".join(
+                    dict.fromkeys(u.component.value for u in seen)
+                )
+            findings.append(Finding(status.name, "ok", gives))
+            findings += [
+                Finding(f"  {p.what}", "problem", p.why, p.remedy) for p in problems[status.name]
+            ]
+        elif status.up is None:
+            findings.append(Finding(status.name, "absent", status.why, status.remedy))
+        else:
+            findings.append(Finding(status.name, "problem", status.why, status.remedy))
+    running = {status.name for status in snapshot.collectors}
+    findings += [
+        Finding(name, "off", "enabled = false in the settings")
+        for name in found.classes
+        if name not in running
+    ]
+    findings += [
+        Finding(name, "problem", why, "update or uninstall that package")
+        for name, why in found.broken.items()
+    ]
+    shares = snapshot.host_power.shares
+    if shares:
+        total = sum(shares.values())
+        how = ", ".join(f"{p:.1f} W {q.value} by {s}" for (q, s), p in shares.items())
+        findings.append(Finding("host power", "ok", f"{total:.1f} W: {how}"))
+    else:
+        findings.append(Finding("host power", "problem", "no complete figure; see above"))
+    return findings
+
+
+def _state_dir(path: Path) -> Finding:
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if os.access(nearest, os.W_OK | os.X_OK) and nearest.is_dir():
+        detail = f"{path}" if nearest == path else f"{path} (will be made)"
+        return Finding("state directory", "ok", detail)
+    return Finding(
+        "state directory",
+        "problem",
+        f"{path} is not writable for this user",
+        "run as the service does, or set agent.state_dir to a directory you can write",
+    )
+
+
+def _address(host: str, port: int) -> Finding:
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((host, port))
+    except OSError as error:
+        return Finding(
+            "address",
+            "note",
+            f"{shown}: {error.strerror}; fine if it is the running agent that holds it",
+            "else stop the other program or set agent.listen",
+        )
+    return Finding("address", "ok", f"{shown} is free")

@@ -1,0 +1,207 @@
+"""`wattlas measure`."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from agent.cli.common import (
+    Failure,
+    config_option,
+    joules,
+    json_option,
+    load_settings,
+    print_json,
+    print_table,
+    watts,
+)
+from agent.collector import Found
+from agent.settings import Settings
+from agent.snapshot import Snapshot
+
+SAMPLE_SECONDS = 0.25
+WARM_UP_SECONDS = 0.25
+"""Utilisation is a difference: without this the first estimate would have none."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What the host drew while a command ran."""
+
+    exit_status: int
+    duration_seconds: float
+    joules: dict[str, float]
+    components: dict[tuple[str, str, str, str], float]
+    gap_seconds: float
+    mean_watts: float | None
+    peak_watts: float | None
+    uncertainty_ratio: float | None
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@config_option
+@json_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD …")
+def measure(config: Path | None, as_json: bool, command: tuple[str, ...]) -> int:
+    """Run CMD and print the energy of the whole host while it ran.
+
+    Whatever else the host does meanwhile is in the figure. Exits with CMD's own status.
+
+    \b
+    Examples:
+      wattlas measure -- make -j8
+      wattlas measure --json -- python3 train.py
+    """
+    from agent import logs  # noqa: PLC0415
+
+    logs.configure("error")
+    settings, found = load_settings(config)
+    settings = _sampled_faster(settings)
+    result = asyncio.run(_measure(settings, found, command))
+    if as_json:
+        print_json(document(result))
+    else:
+        _print(result)
+    return result.exit_status
+
+
+def _sampled_faster(settings: Settings) -> Settings:
+    from dataclasses import replace  # noqa: PLC0415
+
+    interval = min(SAMPLE_SECONDS, settings.agent.interval_seconds)
+    agent = msgspec.structs.replace(settings.agent, interval_seconds=interval)
+    return replace(settings, agent=agent)
+
+
+async def _measure(settings: Settings, found: Found, command: tuple[str, ...]) -> Measured:
+    from agent.session import Session  # noqa: PLC0415
+
+    async with Session(settings, found) as session:
+        await session.sample(WARM_UP_SECONDS, 3)
+        before = session.app.snapshot()
+        started = time.monotonic()
+        process = await _start(command)
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, _forward, process, signum)
+        peak: float | None = None
+        waiting = asyncio.ensure_future(process.wait())
+        due = started
+        while not waiting.done():
+            due = max(due + settings.agent.interval_seconds, time.monotonic())
+            await asyncio.wait([waiting], timeout=due - time.monotonic())
+            if waiting.done():
+                break
+            await session.app.tick()
+            peak = _higher(peak, session.app.snapshot())
+        duration = time.monotonic() - started
+        await session.app.tick()
+        after = session.app.snapshot()
+        peak = _higher(peak, after)
+    return _difference(before, after, waiting.result(), duration, peak)
+
+
+async def _start(command: tuple[str, ...]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(*command)
+    except FileNotFoundError as error:
+        raise Failure(f"{command[0]}: there is no such command; check its name", 127) from error
+    except OSError as error:
+        raise Failure(f"{command[0]}: cannot be run ({error.strerror})", 126) from error
+
+
+def _forward(process: asyncio.subprocess.Process, signum: int) -> None:
+    if process.returncode is None:
+        os.kill(process.pid, signum)
+
+
+def _higher(peak: float | None, snapshot: Snapshot) -> float | None:
+    shares = snapshot.host_power.shares
+    if not shares:
+        return peak
+    now = sum(shares.values())
+    return now if peak is None else max(peak, now)
+
+
+def _difference(
+    before: Snapshot, after: Snapshot, status: int, duration: float, peak: float | None
+) -> Measured:
+    by_quality = {
+        quality.value: total - before.host_joules.get(quality, 0.0)
+        for quality, total in after.host_joules.items()
+    }
+    earlier = {s.identity: s.joules for s in before.streams}
+    components = {
+        (i.component.value, i.device, i.source, i.quality.value): s.joules - earlier.get(i, 0.0)
+        for s in after.streams
+        if s.joules > earlier.get(i := s.identity, 0.0)
+    }
+    seconds = max(_counted_seconds(after) - _counted_seconds(before), 0.0)
+    total = sum(by_quality.values())
+    return Measured(
+        exit_status=status if status >= 0 else 128 - status,
+        duration_seconds=duration,
+        joules=by_quality,
+        components=components,
+        gap_seconds=after.host_gap_seconds - before.host_gap_seconds,
+        mean_watts=total / seconds if seconds > 0 else None,
+        peak_watts=peak,
+        uncertainty_ratio=after.host_power.uncertainty_ratio,
+    )
+
+
+def _counted_seconds(snapshot: Snapshot) -> float:
+    """Return the longest time for which a part's energy was counted, s."""
+    return max((s.seconds for s in snapshot.streams), default=0.0)
+
+
+def document(result: Measured) -> dict[str, Any]:
+    """Return the measurement as JSON."""
+    return {
+        "exit_status": result.exit_status,
+        "duration_seconds": result.duration_seconds,
+        "energy_joules": {
+            "total": sum(result.joules.values()) if result.joules else None,
+            **{q: result.joules.get(q, 0.0) for q in ("measured", "integrated", "estimated")},
+        },
+        "mean_power_watts": result.mean_watts,
+        "peak_power_watts": result.peak_watts,
+        "uncertainty_ratio": result.uncertainty_ratio,
+        "gap_seconds": result.gap_seconds,
+        "co2e_grams": None,
+        "co2e_why": NO_CARBON,
+        "components": [
+            {"component": c, "device": d, "source": s, "quality": q, "energy_joules": j}
+            for (c, d, s, q), j in sorted(result.components.items())
+        ],
+    }
+
+
+NO_CARBON = "unknown: this version has no source of grid carbon intensity yet"
+
+
+def _print(result: Measured) -> None:
+    rows = [
+        [component, device, joules(energy), quality, source]
+        for (component, device, source, quality), energy in sorted(result.components.items())
+    ]
+    total = sum(result.joules.values()) if result.joules else None
+    ratio = result.uncertainty_ratio
+    band = f" ±{ratio:.0%}" if ratio is not None else ""
+    shares = [
+        f"{energy / total:.0%} {quality}"
+        for quality, energy in result.joules.items()
+        if total and energy
+    ]
+    rows.append(["host", "sum", f"{joules(total)}{band}", " + ".join(shares) or "unknown", ""])
+    print_table("", ["part", "device", "energy", "quality", "source"], rows, right=(2,))
+    click.echo(
+        f"{result.duration_seconds:.2f} s, mean {watts(result.mean_watts)} W,"
+        f" peak {watts(result.peak_watts)} W; CO2e {NO_CARBON}"
+    )
+    if result.gap_seconds > 0.5:
+        click.echo(f"no figure for {result.gap_seconds:.1f} s of it: the energy is a lower bound")

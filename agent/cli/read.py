@@ -1,0 +1,133 @@
+"""`wattlas read`."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.common import (
+    Failure,
+    config_option,
+    json_option,
+    load_settings,
+    print_json,
+    print_table,
+    watts,
+)
+from agent.snapshot import Snapshot
+
+SAMPLING_SECONDS = 1.0
+
+
+@click.command()
+@config_option
+@json_option
+def read(config: Path | None, as_json: bool) -> None:
+    """Read every source once, over one second, and print what the host draws.
+
+    Needs no running agent and leaves a running one alone.
+
+    \b
+    Examples:
+      wattlas read
+      wattlas read --json | jq .host.power_watts
+    """
+    from agent import logs  # noqa: PLC0415
+    from agent.session import Session  # noqa: PLC0415
+
+    logs.configure("error")
+    settings, found = load_settings(config)
+
+    async def sample() -> Snapshot:
+        async with Session(settings, found) as session:
+            await session.sample(SAMPLING_SECONDS, 3)
+            return session.app.snapshot()
+
+    snapshot = asyncio.run(sample())
+    if as_json:
+        print_json(document(snapshot))
+    else:
+        _print(snapshot)
+    if not snapshot.host_power.shares and all(s.watts is None for s in snapshot.streams):
+        raise Failure("no source gave a figure; `wattlas check` says what is missing and why")
+
+
+def document(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the reading as JSON."""
+    shares = snapshot.host_power.shares
+    return {
+        "host": {
+            "power_watts": sum(shares.values()) if shares else None,
+            "uncertainty_ratio": snapshot.host_power.uncertainty_ratio,
+            "shares": [
+                {"quality": quality.value, "source": source, "power_watts": power}
+                for (quality, source), power in shares.items()
+            ],
+        },
+        "components": [
+            {
+                "component": s.identity.component.value,
+                "device": s.identity.device,
+                "source": s.identity.source,
+                "quality": s.identity.quality.value,
+                "power_watts": s.watts,
+                "half_width_watts": s.half_width_watts,
+                "counted": s.counts_now,
+            }
+            for s in snapshot.streams
+        ],
+        "utilization": [
+            {"component": u.component.value, "device": u.device, "ratio": u.ratio}
+            for u in snapshot.utilization
+        ],
+        "collectors": [
+            {"collector": c.name, "up": c.up, "why": c.why or None, "remedy": c.remedy or None}
+            for c in snapshot.collectors
+        ],
+    }
+
+
+def _print(snapshot: Snapshot) -> None:
+    load = {(u.component, u.device): f"{u.ratio:.0%}" for u in snapshot.utilization}
+    rows = [
+        [
+            s.identity.component.value,
+            s.identity.device,
+            watts(s.watts),
+            f"±{s.half_width_watts:,.1f}" if s.watts is not None else "",
+            s.identity.quality.value,
+            s.identity.source,
+            load.get((s.identity.component, s.identity.device), ""),
+            "" if s.counts_now else "second opinion" if s.cross_check else "no figure",
+        ]
+        for s in sorted(
+            snapshot.streams,
+            key=lambda s: (not s.counts_now, s.identity.component, s.identity.device),
+        )
+    ]
+    shares = snapshot.host_power.shares
+    total = sum(shares.values()) if shares else None
+    ratio = snapshot.host_power.uncertainty_ratio
+    qualities = " + ".join(
+        f"{sum(p for (q, _), p in shares.items() if q == quality) / total:.0%} {quality.value}"
+        for quality in dict.fromkeys(q for q, _ in shares)
+        if total
+    )
+    rows.append(
+        [
+            "host",
+            "sum",
+            watts(total),
+            f"±{total * ratio:,.1f}" if total is not None and ratio is not None else "",
+            qualities or "unknown",
+            "",
+            "",
+            "",
+        ]
+    )
+    columns = ["part", "device", "watts", "±", "quality", "source", "load", ""]
+    print_table("", columns, rows, right=(2, 3, 6))
+    for status in snapshot.collectors:
+        if status.up is False:
+            click.echo(f"{status.name}: {status.why}", err=True)

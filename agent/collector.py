@@ -1,0 +1,168 @@
+"""What a collector is, how it is set, and how it is found.
+
+A collector is one module with one class that satisfies `Collector`. Its package announces it in
+the entry-point group `wattlas.collectors`, ours and a third party's alike; nothing else is edited.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
+
+from agent.clock import Clock
+from agent.quantities import Component, Ratio
+from agent.samples import Sample
+from agent.worker import Worker
+
+ENTRY_POINT_GROUP = "wattlas.collectors"
+
+
+class Absent(Exception):
+    """There is nothing here to read: stop quietly until the settings or the hardware change.
+
+    `remedy` is the command or step that would make it readable, where there is one.
+    """
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.remedy = remedy
+
+
+class Transient(Exception):
+    """It could not be read this time; the next tick is the retry.
+
+    `reason` is one word for the failures metric: `io`, `permission`, `timeout`, `garbage`, …
+    """
+
+    def __init__(self, why: str, reason: str = "io", remedy: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.reason = reason
+        self.remedy = remedy
+
+
+class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The three values that every collector has; a collector's own settings derive from this."""
+
+    enabled: Literal["auto"] | bool = "auto"
+    """auto: use if present; true: must be there; false: off."""
+    interval_seconds: float | None = None
+    """Seconds between readings; unset: the agent's interval."""
+    timeout_seconds: float = 2.0
+    """A reading that takes longer counts as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Roots that a test can replace."""
+
+    procfs: Path = Path("/proc")
+    sysfs: Path = Path("/sys")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a collector is given when it is made."""
+
+    paths: Paths
+    clock: Clock
+    latest_utilization: Callable[[Component, str], Ratio | None]
+    """The newest utilisation of a device that any collector has reported, None if none has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A source that is there but cannot be read, as `wattlas check` shows it."""
+
+    what: str
+    why: str
+    remedy: str = ""
+    reason: str = "io"
+
+
+class Collector(Protocol):
+    """A source of samples. Making one does no I/O."""
+
+    Settings: ClassVar[type[CollectorSettings]]
+
+    def __init__(self, settings: Any, context: Context) -> None: ...
+
+    async def collect(self) -> Sequence[Sample]:
+        """Return this tick's samples.
+
+        Raises `Absent` when there is nothing to read, `Transient` when all reading failed this
+        time. One unreadable device among others is no exception: it yields no sample and is
+        listed in `problems`.
+        """
+        ...
+
+    def problems(self) -> Sequence[Problem]:
+        """Return what of this source could not be read at the last `collect`."""
+        ...
+
+    def close(self) -> None:
+        """Release files and handles. The collector is not used again."""
+        ...
+
+
+class BlockingCollector:
+    """A collector whose reading blocks: files, ioctls, vendor libraries.
+
+    A subclass defines `read`. It runs in a daemon thread of the collector's own, so a sensor
+    that hangs holds up nothing but itself.
+    """
+
+    Settings: ClassVar[type[CollectorSettings]] = CollectorSettings
+
+    def __init__(self, settings: CollectorSettings, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+        self._worker: Worker | None = None
+
+    def read(self) -> Sequence[Sample]:
+        """Return this tick's samples, or raise as `Collector.collect` does."""
+        raise NotImplementedError
+
+    async def collect(self) -> Sequence[Sample]:
+        """Run `read` in the worker thread."""
+        if self._worker is None:
+            self._worker = Worker(type(self).__name__)
+        return await self._worker.run(self.read)
+
+    def problems(self) -> Sequence[Problem]:
+        """Nothing to report."""
+        return ()
+
+    def close(self) -> None:
+        """End the worker thread once it is idle."""
+        if self._worker is not None:
+            self._worker.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the entry-point group held: collector classes, and those that could not be loaded."""
+
+    classes: Mapping[str, type[Collector]]
+    broken: Mapping[str, str]
+    """Name to one sentence; a third party's broken package must not stop the agent."""
+
+
+def find_collectors() -> Found:
+    """Load every collector that an installed package announces, in the order of their names."""
+    classes: dict[str, type[Collector]] = {}
+    broken: dict[str, str] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+        where = f"{entry.value} of {entry.dist.name if entry.dist else 'an unknown package'}"
+        if entry.name in classes:
+            broken[entry.name] = f"{where} is a second collector of that name and is left out"
+            continue
+        try:
+            classes[entry.name] = entry.load()
+        except Exception as error:  # noqa: BLE001 - somebody else's code, anything can come
+            broken[entry.name] = f"{where} could not be loaded: {error}"
+    return Found(classes, broken)

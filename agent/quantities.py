@@ -1,0 +1,35 @@
+"""Base units as types, and the closed vocabularies of the contract."""
+
+from enum import StrEnum
+from typing import NewType
+
+Joules = NewType("Joules", float)
+Watts = NewType("Watts", float)
+Seconds = NewType("Seconds", float)
+Ratio = NewType("Ratio", float)
+"""0 to 1."""
+
+
+class Component(StrEnum):
+    """The part of a server a figure is about."""
+
+    CPU = "cpu"
+    DRAM = "dram"
+    GPU = "gpu"
+    ACCELERATOR = "accelerator"
+    STORAGE = "storage"
+    NIC = "nic"
+    FAN = "fan"
+    PSU = "psu"
+    PLATFORM = "platform"
+
+
+class Quality(StrEnum):
+    """How a figure was obtained, best first."""
+
+    MEASURED = "measured"
+    """A hardware energy counter."""
+    INTEGRATED = "integrated"
+    """A physical power sensor, integrated over time."""
+    ESTIMATED = "estimated"
+    """A model."""

@@ -1,0 +1,200 @@
+"""Recorded samples through the real meter and ledger, on virtual time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from agent.app import AgentState
+from agent.ledger import LedgerWriter
+from agent.meter import Meter, MeterState, StreamView
+from agent.quantities import Component, Seconds
+from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
+from agent.snapshot import host_joules
+from agent.trace import BrokenLine, Event, lines, parse
+
+SPACING_LINES: Final = 20_000
+"""Lines read ahead to learn how far apart a source's samples are."""
+SETTLE_SECONDS: Final = 1.0
+"""The running agent settles once a second; so does a replay."""
+PROGRESS_BYTES: Final = 1 << 20
+
+
+class VirtualClock:
+    """A clock that the replay sets."""
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+        self.now = 0.0
+
+    def boottime(self) -> Seconds:
+        """Return the time of the trace."""
+        return Seconds(self.now)
+
+    def monotonic(self) -> Seconds:
+        """Return the time of the trace."""
+        return Seconds(self.now)
+
+    def wall(self) -> Seconds:
+        """Return the start plus the time of the trace."""
+        return Seconds(self.start + self.now)
+
+
+class Skipped(msgspec.Struct):
+    """What of a trace could not be used."""
+
+    lines: int = 0
+    broken: int = 0
+    first_line: int = 0
+    first_why: str = ""
+
+    def add(self, number: int, why: str) -> None:
+        """Note a line that was passed over."""
+        if not self.broken:
+            self.first_line, self.first_why = number, why
+        self.broken += 1
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """What came of a trace."""
+
+    duration_seconds: float
+    streams: list[StreamView]
+    host_joules: Mapping[str, float]
+    host_gap_seconds: float
+    skipped: Skipped
+
+
+def spacing(path: Path) -> dict[str, float]:
+    """Return each collector's usual seconds between samples, learnt from the trace's beginning."""
+    last: dict[tuple[str, Component, str], float] = {}
+    apart: dict[str, list[float]] = {}
+    for number, line in lines(path):
+        if number > SPACING_LINES:
+            break
+        try:
+            t, sample = parse(line)
+        except BrokenLine:
+            continue
+        if isinstance(sample, Event):
+            last.clear()
+            continue
+        if isinstance(sample, Utilization):
+            continue
+        key = (sample.collector, sample.component, sample.device)
+        before = last.get(key)
+        if before is not None and t > before:
+            apart.setdefault(sample.collector, []).append(t - before)
+        last[key] = t
+    return {collector: median(found) for collector, found in apart.items()}
+
+
+class Replay:
+    """One replay: a meter, a virtual clock, and the ledger where one is wanted."""
+
+    def __init__(
+        self, intervals: Mapping[str, float], ledger: LedgerWriter | None, clock: VirtualClock
+    ) -> None:
+        self._intervals = intervals
+        self._clock = clock
+        self._ledger = ledger
+        self._boots = 0
+        identities, body = ledger.open() if ledger else ([], None)
+        if body is None:
+            self._meter = Meter(intervals)
+        else:
+            state = msgspec.msgpack.decode(body, type=AgentState).meter
+            self._meter = Meter(intervals, identities, state)
+        self._boot = f"replay-{clock.start:.0f}"
+        self._begin()
+
+    def run(
+        self, path: Path, skipped: Skipped, progress: Callable[[int], None] | None = None
+    ) -> Replayed:
+        """Read the whole trace. A line that is broken or goes back in time is passed over."""
+        first: float | None = None
+        now = settled = 0.0
+        batch: list[EnergyCounter | PowerReading] = []
+        meter, clock = self._meter, self._clock
+        for t, sample in _readable(path, skipped, progress):
+            if first is None:
+                first = now = settled = t
+                clock.now = t
+            if t > now:
+                if batch:
+                    meter.take(batch, clock.boottime(), clock.wall())
+                    batch = []
+                if t - settled >= SETTLE_SECONDS:
+                    self._settle()
+                    settled = now
+                now = clock.now = t
+            if isinstance(sample, EnergyCounter | PowerReading):
+                batch.append(sample)
+            elif isinstance(sample, Event):
+                meter.take(batch, clock.boottime(), clock.wall())
+                batch = []
+                self._settle()
+                meter = self._happen(sample)
+        meter.take(batch, clock.boottime(), clock.wall())
+        self._settle()
+        views = meter.views()
+        if self._ledger is not None:
+            self._submit(last=True)
+            self._ledger.close_now()
+        return Replayed(
+            duration_seconds=now - (first or 0.0),
+            streams=views,
+            host_joules={q.value: j for q, j in host_joules(views).items()},
+            host_gap_seconds=meter.state.host_gap_seconds,
+            skipped=skipped,
+        )
+
+    def _begin(self) -> None:
+        self._meter.begin(f"{self._boot}-{self._boots}", self._clock.boottime(), self._clock.wall())
+
+    def _happen(self, event: Event) -> Meter:
+        """Do to the meter what a restart or a reboot does to the running agent's."""
+        body = msgspec.msgpack.encode(self._meter.state)
+        state = msgspec.msgpack.decode(body, type=MeterState)
+        self._meter = Meter(self._intervals, self._meter.identities, state)
+        if event is Event.BOOT:
+            self._boots += 1
+        self._begin()
+        return self._meter
+
+    def _settle(self) -> None:
+        self._meter.settle(self._clock.boottime(), self._clock.wall())
+        if self._ledger is not None:
+            self._submit(last=False)
+
+    def _submit(self, *, last: bool) -> None:
+        assert self._ledger is not None
+        postings = self._meter.close_minutes(self._clock.wall())
+        if postings or last:
+            state = msgspec.msgpack.encode(AgentState(self._meter.state))
+            self._ledger.submit_now(self._meter.identities, state, postings)
+
+
+def _readable(
+    path: Path, skipped: Skipped, progress: Callable[[int], None] | None
+) -> Iterator[tuple[float, Sample | Event]]:
+    latest = float("-inf")
+    done = 0
+    for number, line in lines(path):
+        skipped.lines += 1
+        done += len(line)
+        if progress is not None and done > PROGRESS_BYTES:
+            progress(done)
+            done = 0
+        try:
+            t, sample = parse(line)
+        except BrokenLine as error:
+            skipped.add(number, str(error))
+            continue
+        if t < latest:
+            skipped.add(number, f"its time {t:g} is before the {latest:g} of the line before")
+            continue
+        latest = t
+        yield t, sample

@@ -1,0 +1,271 @@
+"""The settings file: TOML in, typed and checked values out, with the line of what is wrong."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.collector import CollectorSettings, Paths
+
+DEFAULT_FILE = Path("/etc/wattlas/wattlas.toml")
+MIN_INTERVAL_SECONDS = 0.1
+"""Below this the agent would cost more than it could tell: RAPL refreshes every 1 ms, NVML 100."""
+LATER_SECTIONS = ("site", "carbon", "lifecycle")
+"""Sections of the contract that this version reads past; `wattlas check` says so."""
+
+
+class SettingsError(Exception):
+    """One plain sentence: the file, the line, the key and the remedy."""
+
+
+class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[agent]`: the process itself."""
+
+    listen: str = "0.0.0.0:9760"
+    """Address and port of /metrics, /healthz and /readyz; an IPv6 address in brackets."""
+    state_dir: str = "/var/lib/wattlas"
+    """Directory of ledger.db."""
+    interval_seconds: float = 1.0
+    """Seconds between ticks, and between readings of a collector that sets none; from 0.1."""
+    web_config: str = ""
+    """exporter-toolkit web.yml for TLS and basic auth. Not in this version: it must be empty."""
+    work_socket: str = "/run/wattlas/work.sock"
+    """Unix socket for work reports. Not opened by this version."""
+
+
+class PathSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[paths]`: roots of the kernel's trees, replaceable for containers and tests."""
+
+    procfs: str = "/proc"
+    """Where procfs is mounted."""
+    sysfs: str = "/sys"
+    """Where sysfs is mounted."""
+
+
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[host]`: what the host is called in wattlas_host_info."""
+
+    site: str = ""
+    """Site, e.g. "gz-1"."""
+    rack: str = ""
+    """Rack, e.g. "r12"."""
+    grid_zone: str = ""
+    """ISO 3166 country or subdivision, or a provider's zone: "CN-GD", "DE", "US-CAL-CISO"."""
+
+
+class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[ledger]`: how long each level of detail is kept, and how often it is flushed."""
+
+    minute_days: float = 7.0
+    """Days for which energy per minute is kept."""
+    hour_days: float = 400.0
+    """Days for which energy per hour is kept; energy per day is kept for ever."""
+    flush_seconds: float = 10.0
+    """Least time between flushes to the disk (fsync): what a power cut can cost in detail."""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    agent: Agent = Agent()
+    paths: PathSettings = PathSettings()
+    host: Host = Host()
+    ledger: LedgerSettings = LedgerSettings()
+    collectors: dict[str, dict[str, Any]] = {}
+    site: dict[str, Any] = {}
+    carbon: dict[str, Any] = {}
+    lifecycle: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The checked settings of one agent."""
+
+    file: Path | None
+    agent: Agent
+    host: Host
+    ledger: LedgerSettings
+    paths: Paths
+    collectors: Mapping[str, CollectorSettings]
+    unused_sections: tuple[str, ...]
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        return parse_address(self.agent.listen)
+
+    def interval_of(self, collector: str) -> float:
+        """Return the seconds between readings of a collector."""
+        own = self.collectors[collector].interval_seconds
+        return self.agent.interval_seconds if own is None else own
+
+
+def load(path: Path | None, collectors: Mapping[str, type[CollectorSettings]]) -> Settings:
+    """Read the settings file.
+
+    `path` None means the default file where there is one, else all defaults. `collectors` maps
+    each installed collector to the type of its settings. Raises `SettingsError`.
+    """
+    if path is None:
+        path = DEFAULT_FILE if DEFAULT_FILE.exists() else None
+        if path is None:
+            return parse("", None, collectors)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path}: there is no such settings file; check --config, or leave it out for defaults"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}); make it readable for this user"
+        ) from None
+    return parse(text, path, collectors)
+
+
+def parse(
+    text: str, path: Path | None, collectors: Mapping[str, type[CollectorSettings]]
+) -> Settings:
+    """Check the text of a settings file. Raises `SettingsError`."""
+    where = str(path or "settings")
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{where}: not TOML: {error}; mend that line") from None
+    try:
+        file = msgspec.convert(raw, _File)
+    except msgspec.ValidationError as error:
+        raise _explain(where, text, str(error), _File, ()) from None
+    chosen: dict[str, CollectorSettings] = {}
+    for name, table in file.collectors.items():
+        if name not in collectors:
+            line = _line_of(text, ("collectors", name))
+            raise SettingsError(
+                f"{where}:{line}: there is no collector named {name!r};"
+                f" installed are {', '.join(sorted(collectors))}"
+            )
+        try:
+            chosen[name] = msgspec.convert(table, collectors[name])
+        except msgspec.ValidationError as error:
+            prefix = ("collectors", name)
+            raise _explain(where, text, str(error), collectors[name], prefix) from None
+    settings = Settings(
+        file=path,
+        agent=file.agent,
+        host=file.host,
+        ledger=file.ledger,
+        paths=Paths(procfs=Path(file.paths.procfs), sysfs=Path(file.paths.sysfs)),
+        collectors={name: chosen.get(name, cls()) for name, cls in collectors.items()},
+        unused_sections=tuple(name for name in LATER_SECTIONS if name in raw),
+    )
+    _check_values(where, text, settings)
+    return settings
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split "host:port"; an IPv6 host stands in brackets. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address needs brackets: [::1]:9760")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("write it as address:port with a port from 0 to 65535")
+    return host or "0.0.0.0", int(port)  # noqa: S104 - ":9760" means every address
+
+
+def _check_values(where: str, text: str, settings: Settings) -> None:
+    def wrong(key: tuple[str, ...], why: str) -> SettingsError:
+        return SettingsError(f"{where}:{_line_of(text, key)}: {'.'.join(key)}: {why}")
+
+    try:
+        parse_address(settings.agent.listen)
+    except ValueError as error:
+        raise wrong(
+            ("agent", "listen"), f"{settings.agent.listen!r} is no address; {error}"
+        ) from None
+    if settings.agent.web_config:
+        raise wrong(
+            ("agent", "web_config"),
+            "TLS and basic auth are not in this version, and serving without them would expose"
+            " what you meant to protect; leave it empty and put a proxy in front",
+        )
+    for key in ("minute_days", "hour_days", "flush_seconds"):
+        if not 0 < getattr(settings.ledger, key) < 1e6:
+            raise wrong(("ledger", key), "must be more than 0 and less than a million")
+    intervals: list[tuple[tuple[str, ...], float]] = [
+        (("agent", "interval_seconds"), settings.agent.interval_seconds)
+    ]
+    for name, collector in settings.collectors.items():
+        if collector.interval_seconds is not None:
+            intervals.append((("collectors", name, "interval_seconds"), collector.interval_seconds))
+        if not 0 < collector.timeout_seconds <= 600:
+            raise wrong(
+                ("collectors", name, "timeout_seconds"), "must be more than 0 and at most 600"
+            )
+    for interval_key, seconds in intervals:
+        if not MIN_INTERVAL_SECONDS <= seconds <= 3600:
+            raise wrong(interval_key, f"must be from {MIN_INTERVAL_SECONDS} to 3600 seconds")
+
+
+_AT = re.compile(r"^(?P<why>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
+
+
+def _explain(
+    where: str, text: str, message: str, cls: type[msgspec.Struct], prefix: tuple[str, ...]
+) -> SettingsError:
+    """Turn msgspec's message into a sentence with the line, the key and what would be right."""
+    match = _AT.match(message)
+    why = match["why"] if match else message
+    at = (match["path"] or "$") if match else "$"
+    key = (*prefix, *(part for part in at.removeprefix("$").split(".") if part))
+    unknown = _UNKNOWN.search(why)
+    if unknown:
+        known = _fields_at(cls, key[len(prefix) :])
+        key = (*key, unknown["key"])
+        why = f"there is no such key; known here are {', '.join(known)}"
+    else:
+        why = why[:1].lower() + why[1:]
+        why = why.replace("`", "").replace("object", "table").replace("array", "list")
+        why += "; give it a value of that type"
+    return SettingsError(f"{where}:{_line_of(text, key)}: {'.'.join(key)}: {why}")
+
+
+def _fields_at(cls: type[msgspec.Struct], key: tuple[str, ...]) -> list[str]:
+    for part in key:
+        field = next((f for f in msgspec.structs.fields(cls) if f.name == part), None)
+        if field is None or not isinstance(field.type, type):
+            return []
+        cls = field.type
+    return [f.name for f in msgspec.structs.fields(cls)]
+
+
+def _line_of(text: str, key: tuple[str, ...]) -> int:
+    """Return the line on which a key stands; for a table, its header. 1 where it is not found."""
+    best, best_depth = 1, -1
+    section: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        header = re.match(r"^\[\[?\s*([^\]]+?)\s*\]\]?", stripped)
+        if header:
+            section = _split_key(header[1])
+            here = section
+        else:
+            name, equals, _ = stripped.partition("=")
+            if not equals or stripped.startswith("#"):
+                continue
+            here = (*section, *_split_key(name.strip()))
+        if here == key[: len(here)] and len(here) > best_depth:
+            best, best_depth = number, len(here)
+    return best
+
+
+def _split_key(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

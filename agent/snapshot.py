@@ -1,0 +1,117 @@
+"""One immutable picture of everything an exporter may print."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agent.meter import Meter, StreamView
+from agent.quantities import Quality
+from agent.samples import Utilization
+
+
+class HostInfo(msgspec.Struct, frozen=True):
+    """What the host is; exported once, as labels."""
+
+    host: str
+    site: str
+    rack: str
+    grid_zone: str
+    cpu_model: str
+    machine_id: str
+    """A hash, so that the real machine id does not leave the host (machine-id(5))."""
+
+
+class BuildInfo(msgspec.Struct, frozen=True):
+    """What program this is."""
+
+    version: str
+    revision: str
+    python: str
+
+
+class CollectorStatus(msgspec.Struct, frozen=True):
+    """How a collector is doing."""
+
+    name: str
+    up: bool | None
+    """None: there is nothing here for it to read."""
+    duration_seconds: float | None
+    failures: Mapping[str, int]
+    why: str = ""
+    remedy: str = ""
+
+
+class AgentCost(msgspec.Struct, frozen=True):
+    """What the agent itself costs."""
+
+    cpu_seconds: float
+    resident_bytes: int
+    joules: float | None
+    """Its share of the CPU's energy, an estimate; None while CPU power is unknown."""
+
+
+class HostPower(msgspec.Struct, frozen=True):
+    """Power of the whole host."""
+
+    shares: Mapping[tuple[Quality, str], float]
+    """Watts by quality and source; they add up to the host's. Empty: unknown."""
+    uncertainty_ratio: float | None
+
+
+class LedgerView(msgspec.Struct, frozen=True):
+    """How the ledger is doing."""
+
+    up: bool
+    failures: int
+    size_bytes: int
+    unsaved: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything, at one moment."""
+
+    wall: float
+    build: BuildInfo
+    host: HostInfo
+    streams: Sequence[StreamView]
+    host_joules: Mapping[Quality, float]
+    host_power: HostPower
+    host_gap_seconds: float
+    utilization: Sequence[Utilization]
+    resets: Mapping[tuple[str, str], int]
+    """By collector and reason."""
+    collectors: Sequence[CollectorStatus]
+    agent: AgentCost
+    ledger: LedgerView | None
+    late_seconds: float
+    """How late the last tick was."""
+    skipped_ticks: int
+
+
+def host_joules(streams: Sequence[StreamView]) -> dict[Quality, float]:
+    """Add up what counts, by quality; their sum is the whole server."""
+    sums: dict[Quality, float] = {}
+    for stream in streams:
+        if stream.joules or not stream.cross_check:
+            quality = stream.identity.quality
+            sums[quality] = sums.get(quality, 0.0) + stream.joules
+    return sums
+
+
+def host_power(meter: Meter, streams: Sequence[StreamView]) -> HostPower:
+    """Add up the power that counts now. A part without a figure makes the whole unknown.
+
+    The uncertainty is the sum of the parts' half-widths over the sum of their power: an upper
+    bound, reached if all parts err in the same direction (JCGM 100:2008, 5.2.2, note 1).
+    """
+    if meter.missing_now():
+        return HostPower({}, None)
+    shares: dict[tuple[Quality, str], float] = {}
+    half_width = 0.0
+    for stream in streams:
+        if stream.counts_now and stream.watts is not None:
+            key = (stream.identity.quality, stream.identity.source)
+            shares[key] = shares.get(key, 0.0) + stream.watts
+            half_width += stream.half_width_watts
+    total = sum(shares.values())
+    return HostPower(shares, half_width / total if total > 0 else None)

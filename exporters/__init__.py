@@ -1,0 +1,1 @@
+"""One file per way out; each prints a snapshot and computes nothing."""

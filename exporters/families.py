@@ -1,0 +1,211 @@
+"""The metrics of the contract, made from one snapshot. Nothing is computed here."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from agent.snapshot import Snapshot
+
+
+class SnapshotCollector:
+    """What prometheus_client calls a collector: an iterable of metric families."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family that has something to say."""
+        for family in (
+            *_info(self._snapshot),
+            *_components(self._snapshot),
+            *_host(self._snapshot),
+            *_collectors(self._snapshot),
+            *_agent(self._snapshot),
+        ):
+            if family.samples:
+                yield family
+
+
+def _info(snapshot: Snapshot) -> Iterator[Metric]:
+    build, host = snapshot.build, snapshot.host
+    family = GaugeMetricFamily(
+        "wattlas_build_info",
+        "What program this is; always 1.",
+        labels=["version", "revision", "python"],
+    )
+    family.add_metric([build.version, build.revision, build.python], 1)
+    yield family
+    family = GaugeMetricFamily(
+        "wattlas_host_info",
+        "What the host is; always 1. machine_id is a keyed hash of the host's machine id.",
+        labels=["host", "site", "rack", "grid_zone", "cpu_model", "machine_id"],
+    )
+    family.add_metric(
+        [host.host, host.site, host.rack, host.grid_zone, host.cpu_model, host.machine_id], 1
+    )
+    yield family
+
+
+def _components(snapshot: Snapshot) -> Iterator[Metric]:
+    labels = ["component", "device", "source", "quality"]
+    energy = CounterMetricFamily(
+        "wattlas_component_energy_joules",
+        "Energy of a part of the host, each joule counted once. quality: measured by a hardware"
+        " energy counter, integrated from a power sensor, or estimated by a model.",
+        labels=labels,
+    )
+    power = GaugeMetricFamily(
+        "wattlas_component_power_watts",
+        "Power of a part of the host over the last interval, from the source that counts now.",
+        labels=labels,
+    )
+    cross_check = GaugeMetricFamily(
+        "wattlas_crosscheck_power_watts",
+        "Power by a second source of the same part: a second opinion that is not counted.",
+        labels=labels[:3],
+    )
+    gaps = CounterMetricFamily(
+        "wattlas_energy_gap_seconds",
+        "Time for which a source gave no energy. Nothing is made up for it.",
+        labels=labels[:3],
+    )
+    for stream in snapshot.streams:
+        who = stream.identity
+        key = [who.component.value, who.device, who.source]
+        if stream.joules or not stream.cross_check:
+            energy.add_metric([*key, who.quality.value], stream.joules)
+            gaps.add_metric(key, stream.gap_seconds)
+        if stream.watts is None:
+            continue
+        if stream.counts_now:
+            power.add_metric([*key, who.quality.value], stream.watts)
+        elif stream.cross_check:
+            cross_check.add_metric(key, stream.watts)
+    yield from (energy, power, cross_check, gaps)
+    utilization = GaugeMetricFamily(
+        "wattlas_component_utilization_ratio",
+        "Share of a part's capacity in use, 0 to 1; device all is the whole host.",
+        labels=labels[:2],
+    )
+    for sample in snapshot.utilization:
+        utilization.add_metric([sample.component.value, sample.device], sample.ratio)
+    yield utilization
+
+
+def _host(snapshot: Snapshot) -> Iterator[Metric]:
+    energy = CounterMetricFamily(
+        "wattlas_host_energy_joules",
+        "Energy of the host by quality; the sum over quality is the whole server.",
+        labels=["quality"],
+    )
+    for quality, joules in snapshot.host_joules.items():
+        energy.add_metric([quality.value], joules)
+    power = GaugeMetricFamily(
+        "wattlas_host_power_watts",
+        "Power of the host by quality and source; the sum is the whole server. Absent while any"
+        " part that should be in it has no figure.",
+        labels=["quality", "source"],
+    )
+    for (quality, source), watts in snapshot.host_power.shares.items():
+        power.add_metric([quality.value, source], watts)
+    uncertainty = GaugeMetricFamily(
+        "wattlas_host_power_uncertainty_ratio",
+        "Half-width of the uncertainty of the host's power, as a share of it: an upper bound.",
+    )
+    if snapshot.host_power.uncertainty_ratio is not None:
+        uncertainty.add_metric([], snapshot.host_power.uncertainty_ratio)
+    gap = CounterMetricFamily(
+        "wattlas_host_energy_gap_seconds",
+        "Time for which at least one part of the host had no figure from any source.",
+    )
+    gap.add_metric([], snapshot.host_gap_seconds)
+    yield from (energy, power, uncertainty, gap)
+
+
+def _collectors(snapshot: Snapshot) -> Iterator[Metric]:
+    resets = CounterMetricFamily(
+        "wattlas_counter_resets",
+        "How often an energy counter started anew. reason: boot, reset (it fell), jump (it rose"
+        " by more than the device can draw).",
+        labels=["collector", "reason"],
+    )
+    for (collector, reason), count in sorted(snapshot.resets.items()):
+        resets.add_metric([collector, reason], count)
+    up = GaugeMetricFamily(
+        "wattlas_collector_up",
+        "Whether a collector's last reading succeeded; absent when there is nothing to read.",
+        labels=["collector"],
+    )
+    duration = GaugeMetricFamily(
+        "wattlas_collector_duration_seconds",
+        "How long a collector's last reading took.",
+        labels=["collector"],
+    )
+    failures = CounterMetricFamily(
+        "wattlas_collector_failures",
+        "Failed readings, of a whole collector or of one of its sources.",
+        labels=["collector", "reason"],
+    )
+    for status in snapshot.collectors:
+        if status.up is not None:
+            up.add_metric([status.name], float(status.up))
+        if status.duration_seconds is not None:
+            duration.add_metric([status.name], status.duration_seconds)
+        for reason, count in sorted(status.failures.items()):
+            failures.add_metric([status.name, reason], count)
+    yield from (resets, up, duration, failures)
+
+
+def _agent(snapshot: Snapshot) -> Iterator[Metric]:
+    agent, ledger = snapshot.agent, snapshot.ledger
+    yield _single(
+        CounterMetricFamily("wattlas_agent_cpu_seconds", "CPU time of the agent itself."),
+        agent.cpu_seconds,
+    )
+    yield _single(
+        GaugeMetricFamily("wattlas_agent_resident_bytes", "Resident memory of the agent itself."),
+        agent.resident_bytes,
+    )
+    yield _single(
+        CounterMetricFamily(
+            "wattlas_agent_energy_joules",
+            "Energy of the agent itself, an estimate: its share of busy CPU time of the CPU's"
+            " energy.",
+        ),
+        agent.joules,
+    )
+    yield _single(
+        GaugeMetricFamily("wattlas_tick_late_seconds", "How late the last tick was."),
+        snapshot.late_seconds,
+    )
+    yield _single(
+        CounterMetricFamily("wattlas_ticks_skipped", "Ticks left out because the one before ran."),
+        snapshot.skipped_ticks,
+    )
+    if ledger is None:
+        return
+    yield _single(
+        GaugeMetricFamily("wattlas_ledger_up", "Whether the ledger can be written."),
+        float(ledger.up),
+    )
+    yield _single(
+        CounterMetricFamily("wattlas_ledger_failures", "Failed writes of the ledger."),
+        ledger.failures,
+    )
+    yield _single(
+        GaugeMetricFamily("wattlas_ledger_size_bytes", "Size of the ledger with its log."),
+        ledger.size_bytes,
+    )
+    yield _single(
+        GaugeMetricFamily(
+            "wattlas_ledger_unsaved_postings",
+            "Minutes of detail that wait for the disk; totals are exported all the same.",
+        ),
+        ledger.unsaved,
+    )
+
+
+def _single(family: CounterMetricFamily | GaugeMetricFamily, value: float | None) -> Metric:
+    if value is not None:
+        family.add_metric([], value)
+    return family
