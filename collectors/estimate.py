@@ -71,6 +71,8 @@ class Estimate(BlockingCollector):
         found = {}
         for device in devices:
             ratio = self.context.latest_utilization(component, device)
+            if ratio is None and device.startswith("nvme"):  # its first namespace
+                ratio = self.context.latest_utilization(component, f"{device}n1")
             if ratio is not None:
                 found[device] = ratio
         return found

@@ -32,7 +32,7 @@ from agent.quantities import Joules, Seconds, Watts
 from agent.samples import EnergyCounter, PowerReading, Sample
 from collectors.hwmon_channels import CLASS, Channel, Found, scan
 from collectors.hwmon_meaning import Meaning, meanings
-from collectors.sysfs import Unreadable, close_all
+from collectors.sysfs import Rescan, Unreadable, close_all
 
 REMEDY_PERMISSION: Final = (
     "let the group wattlas read these counters and nothing else: "
@@ -62,17 +62,17 @@ class Hwmon(BlockingCollector):
         self._channels: list[tuple[Channel, Meaning]] = []
         self._found = Found((), ())
         self._problems: tuple[Problem, ...] = ()
-        self._rescan_at: float | None = None
+        self._rescan = Rescan(settings.rescan_seconds)
         self._seen = False
 
     def read(self) -> Sequence[Sample]:
         """Return one reading of every channel. Raises as `Collector.collect` does."""
         boottime = self.context.clock.boottime
         before = boottime()
-        if self._rescan_at is None or before >= self._rescan_at:
-            self._rescan()
+        if self._rescan.is_due(before):
+            self._look()
             before = boottime()
-            self._rescan_at = before + self.settings.rescan_seconds
+            self._rescan.looked(before, complete=not self._found.problems)
         samples: list[Sample] = []
         problems = list(self._found.problems)
         for channel, meaning in self._channels:
@@ -84,7 +84,7 @@ class Hwmon(BlockingCollector):
                 before = after
             except Unreadable as error:
                 if error.reason == "gone":
-                    self._rescan_at = None
+                    self._rescan.soon()
                 remedy = REMEDY_PERMISSION if error.reason == "permission" else ""
                 problems.append(error.problem(meaning.device, remedy))
                 before = boottime()
@@ -104,8 +104,12 @@ class Hwmon(BlockingCollector):
         for channel, _ in self._channels:
             close_all(channel.files)
 
-    def _rescan(self) -> None:
-        if self._rescan_at is not None and self._found.is_current(self._root):
+    def _look(self) -> None:
+        if (
+            not self._rescan.forced
+            and not self._found.problems
+            and self._found.is_current(self._root)
+        ):
             return
         close_all(self._found.switches)
         self._found = found = scan(self._root)
@@ -123,7 +127,7 @@ class Hwmon(BlockingCollector):
     def _raise_nothing(self) -> None:
         """Say why not one channel gave a value."""
         if not self._problems:
-            self._rescan_at = None
+            self._rescan.soon()
             raise Transient("the hwmon sensors are gone or switched off", "gone")
         first = self._problems[0]
         raise Transient(f"no hwmon sensor can be read: {first.why}", first.reason, first.remedy)

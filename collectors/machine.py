@@ -17,6 +17,8 @@ from agent.estimate.naming import family_from_cpuid
 SECTOR_BYTES = 512
 """Unit of /sys/block/*/size, whatever the drive's own sectors are (kernel, Documentation/ABI)."""
 
+NAMESPACE = re.compile(r"n\d+$")
+"""Several namespaces share one NVMe drive, nvme0, which is also what its hwmon sensor is called."""
 _NOT_A_DRIVE = re.compile(r"(?:loop|ram|zram|dm-|md|sr|fd|nbd|drbd|rbd|zd)\d|nvme\d+c\d+n\d+")
 _VIRTUAL_DRIVE = re.compile(r"(?:vd|xvd)[a-z]+")
 
@@ -191,7 +193,7 @@ def _disks(sysfs: Path, virtual: bool) -> tuple[Disk, ...] | None:
     block = sysfs / "block"
     if not block.is_dir():
         return None
-    found = []
+    found: dict[str, Disk] = {}
     for entry in sorted(block.iterdir(), key=lambda path: path.name):
         name = entry.name
         sectors = _number(entry / "size") or 0
@@ -200,8 +202,9 @@ def _disks(sysfs: Path, virtual: bool) -> tuple[Disk, ...] | None:
         if virtual or _VIRTUAL_DRIVE.fullmatch(name):
             kind = "virtual"
         elif name.startswith("nvme"):
-            kind = "nvme"
+            kind, name = "nvme", NAMESPACE.sub("", name)
         else:
             kind = "hdd" if _number(entry / "queue/rotational") == 1 else "ssd"
-        found.append(Disk(name, kind, sectors * SECTOR_BYTES))
-    return tuple(found)
+        size = sectors * SECTOR_BYTES + (found[name].size_bytes if name in found else 0)
+        found[name] = Disk(name, kind, size)
+    return tuple(found.values())

@@ -37,7 +37,7 @@ from agent.quantities import Joules, Seconds
 from agent.samples import EnergyCounter, Sample
 from collectors.rapl_dies import Group, Reading
 from collectors.rapl_zones import CLASS, Zone, listing, scan
-from collectors.sysfs import Unreadable, close_all
+from collectors.sysfs import Rescan, Unreadable, close_all
 
 REMEDY_PERMISSION: Final = (
     "let the group wattlas read these counters and nothing else: "
@@ -73,7 +73,7 @@ class Rapl(BlockingCollector):
         self._groups: tuple[Group, ...] = ()
         self._scan_problems: tuple[Problem, ...] = ()
         self._problems: tuple[Problem, ...] = ()
-        self._rescan_at: float | None = None
+        self._rescan = Rescan(settings.rescan_seconds)
         self._listed: tuple[str, ...] = ()
         self._seen = False
 
@@ -81,10 +81,10 @@ class Rapl(BlockingCollector):
         """Return one reading of every zone. Raises as `Collector.collect` does."""
         boottime = self.context.clock.boottime
         before = boottime()
-        if self._rescan_at is None or before >= self._rescan_at:
-            self._rescan()
+        if self._rescan.is_due(before):
+            self._look()
             before = boottime()
-            self._rescan_at = before + self.settings.rescan_seconds
+            self._rescan.looked(before, complete=not self._scan_problems)
         readings: dict[Zone, Reading] = {}
         problems = list(self._scan_problems)
         for zone in self._zones:
@@ -92,7 +92,7 @@ class Rapl(BlockingCollector):
                 energy = zone.read()
             except Unreadable as error:
                 if error.reason == "gone":
-                    self._rescan_at = None
+                    self._rescan.soon()
                 problems.append(_problem(zone, error))
                 before = boottime()
                 continue
@@ -121,13 +121,13 @@ class Rapl(BlockingCollector):
         super().close()
         close_all(zone.energy for zone in self._zones)
 
-    def _rescan(self) -> None:
+    def _look(self) -> None:
         """Look for zones; quickly, if the class lists what it did and nothing has gone wrong.
 
         A zone that was taken away and put back answered ENODEV, which is `gone`, before.
         """
         listed = listing(self._root)
-        if self._rescan_at is not None and not self._scan_problems and listed == self._listed:
+        if not self._rescan.forced and not self._scan_problems and listed == self._listed:
             return
         self._listed = listed
         found = scan(self._root)
@@ -149,7 +149,7 @@ class Rapl(BlockingCollector):
     def _raise_nothing(self) -> None:
         """Say why not one zone gave a value."""
         if not self._problems:
-            self._rescan_at = None
+            self._rescan.soon()
             raise Transient("the RAPL zones are gone", "gone", REMEDY_MODULE)
         first = self._problems[0]
         for problem in self._problems:

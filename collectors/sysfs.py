@@ -193,6 +193,37 @@ def _top(root: Path) -> str:
     return os.path.realpath(root)
 
 
+class Rescan:
+    """When to look again for what there is to read.
+
+    A look that went wrong is repeated soon, and then at growing distances: a failed read costs a
+    tick, not a whole period, and one that fails for ever costs next to nothing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._period = seconds
+        self._due: float | None = None
+        self._retry = 0.0
+
+    @property
+    def forced(self) -> bool:
+        """Whether the next look must not take a short cut."""
+        return self._due is None
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time."""
+        return self._due is None or now >= self._due
+
+    def soon(self) -> None:
+        """Look at the next tick, whatever was planned."""
+        self._due = None
+
+    def looked(self, now: float, *, complete: bool) -> None:
+        """Plan the next look after one that saw everything, or not."""
+        self._retry = 0.0 if complete else min(self._period, max(0.5, 2 * self._retry))
+        self._due = now + (self._period if complete else self._retry)
+
+
 def close_all(attributes: Iterable[Attribute]) -> None:
     """Close each of them."""
     for attribute in attributes:

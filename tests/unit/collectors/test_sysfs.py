@@ -1,3 +1,4 @@
+import itertools
 import os
 import pickle
 from pathlib import Path
@@ -9,6 +10,7 @@ from unit.collectors.trees import put, readable_by_all, without_rights
 
 from collectors.sysfs import (
     Attribute,
+    Rescan,
     Unreadable,
     names,
     optional_int,
@@ -184,3 +186,22 @@ def test_a_problem_names_the_file_the_error_and_the_remedy(tmp_path):
     assert "missing" in problem.why
     assert "ENOENT" in problem.why
     assert pickle.dumps(problem)
+
+
+def test_a_look_that_went_wrong_is_repeated_soon_and_then_less_and_less():
+    rescan = Rescan(60.0)
+    assert rescan.is_due(0.0)
+    assert rescan.forced
+    now, looks = 0.0, []
+    while now < 200:
+        if rescan.is_due(now):
+            looks.append(now)
+            rescan.looked(now, complete=False)
+        now += 1.0
+    assert looks[:4] == [0.0, 1.0, 2.0, 4.0]
+    assert max(b - a for a, b in itertools.pairwise(looks)) <= 60
+    rescan.looked(now, complete=True)
+    assert not rescan.is_due(now + 59)
+    assert rescan.is_due(now + 60)
+    rescan.soon()
+    assert rescan.is_due(now)

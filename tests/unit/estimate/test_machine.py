@@ -66,7 +66,7 @@ def test_bare_metal_with_two_sockets(roots):
     assert machine.package_ids == (0, 1)
     assert machine.memory_gb == 378
     assert [(d.device, d.kind) for d in machine.disks] == [
-        ("nvme0n1", "nvme"),
+        ("nvme0", "nvme"),
         ("sda", "hdd"),
         ("sdb", "ssd"),
     ]

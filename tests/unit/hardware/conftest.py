@@ -1,0 +1,5 @@
+"""What the simulated machine's own tests share."""
+
+from hardware.fixtures import fault_library
+
+__all__ = ["fault_library"]
