@@ -1,0 +1,8 @@
+"""The meter: counter readings and power samples become energy, exactly once, with quality."""
+
+from agent.meter.meter import Meter
+from agent.meter.minutes import Posting
+from agent.meter.state import MeterState, StreamIdentity, StreamState
+from agent.meter.view import StreamView
+
+__all__ = ["Meter", "MeterState", "Posting", "StreamIdentity", "StreamState", "StreamView"]

@@ -1,0 +1,288 @@
+"""All streams of one host: which of them counts, and where its energy is posted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from agent.meter import minutes, verdict
+from agent.meter.arbitration import arrange
+from agent.meter.minutes import Posting
+from agent.meter.ranges import FOREVER, Union
+from agent.meter.state import MeterState, StreamIdentity, StreamState
+from agent.meter.stream import Stream, is_usable
+from agent.meter.view import StreamView
+from agent.quantities import Component, Quality, Seconds
+from agent.samples import EnergyCounter, PowerReading
+
+MAX_AWAY_SECONDS: Final = 400 * 86400.0
+"""A reboot that seems to have taken longer shows a clock that was not set."""
+
+
+class Meter:
+    """Turns readings into postings and totals. Pure: time comes with each call.
+
+    Invariant, for every stream that nothing better doubles: the time for which energy was
+    counted plus the gap is the time since its first reading.
+    """
+
+    def __init__(
+        self,
+        intervals: Mapping[str, float] | None = None,
+        identities: Sequence[StreamIdentity] = (),
+        state: MeterState | None = None,
+    ) -> None:
+        """Start anew, or go on from `identities` and `state` as an earlier meter left them.
+
+        `intervals` gives each source's seconds between samples (1 where it is not named).
+        """
+        self._intervals = dict(intervals or {})
+        self.state = state or MeterState()
+        self._streams: list[Stream] = []
+        self._index: dict[tuple[str, Component, str, Quality], int] = {}
+        self._host_gap = Union(self.state.host_gap_ranges)
+        self._offset = self.state.wall - self.state.boottime
+        for identity, stream_state in zip(identities, self.state.streams, strict=True):
+            self._add(identity, stream_state)
+        self._arrangement = arrange(self.identities)
+
+    @property
+    def identities(self) -> list[StreamIdentity]:
+        """The streams, in the order of their indices, which never change."""
+        return [stream.identity for stream in self._streams]
+
+    def begin(self, boot_id: str, now: Seconds, wall: Seconds) -> None:
+        """Say which boot this is. After a reboot counters start anew and the time off is a gap.
+
+        Call once before the first samples, and again when the host has rebooted under a replay.
+        """
+        state = self.state
+        if state.boot_id and (boot_id != state.boot_id or now < state.boottime):
+            self._reboot(now, wall)
+        state.boot_id = boot_id
+        self._tell(now, wall)
+
+    def set_intervals(self, intervals: Mapping[str, float]) -> None:
+        """Say anew how many seconds each source leaves between its samples."""
+        self._intervals = dict(intervals)
+        for stream in self._streams:
+            stream.set_interval(intervals.get(stream.identity.source, 1.0))
+
+    def take(
+        self, samples: Sequence[EnergyCounter | PowerReading], now: Seconds, wall: Seconds
+    ) -> None:
+        """Take the samples of one collector. `now` is CLOCK_BOOTTIME, `wall` Unix time."""
+        self._tell(now, wall)
+        for sample in samples:
+            if not is_usable(sample, now):
+                continue
+            index = self._index.get(
+                (sample.collector, sample.component, sample.device, sample.quality)
+            )
+            if index is None or self._streams[index].state.retired:
+                self._welcome(sample, index)
+                continue
+            stream = self._streams[index]
+            interval = stream.step(sample)
+            if interval is not None:
+                self._count(index, *interval)
+                continue
+            if stream.reset is not None:
+                self._count_reset(stream)
+            if stream.dark_now is not None:
+                self._post_gap(index)
+
+    def settle(self, now: Seconds, wall: Seconds) -> None:
+        """Decide what can be decided at `now`; call once a tick, after `take`."""
+        self._tell(now, wall)
+        holes = False
+        for index, stream in enumerate(self._streams):
+            stream.grow_dark(now)
+            if stream.dark_now is not None:
+                self._post_gap(index)
+            if stream.state.holes:
+                holes = True
+        self._decide(holes=holes)
+
+    def retire(self, sources: Sequence[str]) -> None:
+        """Let streams of these sources rest: totals stay, silence is no gap any more."""
+        for stream in self._streams:
+            if stream.identity.source in sources and not stream.state.retired:
+                stream.retire()
+
+    def close_minutes(self, wall: Seconds) -> list[Posting]:
+        """Take out the postings of every minute but the current one."""
+        return minutes.close(self.state.open_minutes, int(wall // minutes.MINUTE))
+
+    def views(self) -> list[StreamView]:
+        """Return every stream with its totals and its power now."""
+        return [
+            StreamView(
+                identity=stream.identity,
+                joules=stream.state.joules,
+                seconds=stream.state.seconds,
+                gap_seconds=stream.state.gap_seconds,
+                watts=stream.watts,
+                half_width_watts=stream.half_width,
+                counts_now=self._counts_now(index),
+                cross_check=index in self._arrangement.left_out
+                or any(
+                    not self._streams[b].state.retired for b in self._arrangement.blockers[index]
+                ),
+                retired=stream.state.retired,
+                resets=stream.state.resets,
+            )
+            for index, stream in enumerate(self._streams)
+        ]
+
+    def missing_now(self) -> list[StreamIdentity]:
+        """Return the streams that should have a figure now, have none, and nothing fills in."""
+        return [
+            stream.identity
+            for index, stream in enumerate(self._streams)
+            if stream.watts is None
+            and self._leads(index)
+            and not any(self._counts_now(f) for f in self._arrangement.fallbacks[index])
+        ]
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _tell(self, now: float, wall: float) -> None:
+        self._offset = wall - now
+        self.state.wall = wall
+        self.state.boottime = now
+
+    def _add(self, identity: StreamIdentity, state: StreamState) -> int:
+        index = len(self._streams)
+        interval = self._intervals.get(identity.source, 1.0)
+        self._streams.append(Stream(identity, state, interval))
+        self._index[identity.source, identity.component, identity.device, identity.quality] = index
+        return index
+
+    def _welcome(self, sample: EnergyCounter | PowerReading, index: int | None) -> None:
+        """Take the first reading of a new stream, or of a retired one that is back."""
+        if index is None:
+            identity = StreamIdentity(
+                sample.collector, sample.component, sample.device, sample.quality, sample.counted
+            )
+            self.state.streams.append(StreamState())
+            index = self._add(identity, self.state.streams[-1])
+            self._arrangement = arrange(self.identities)
+        stream = self._streams[index]
+        if stream.state.away and sample.at <= stream.state.away[-1][0]:
+            return  # read before it was retired
+        stream.state.retired, stream.state.at = False, None
+        stream.step(sample)
+        # It begins where those that it keeps from counting from now on have ended.
+        for f in self._arrangement.fallbacks[index]:
+            counted_until = self._streams[f].state.counted_until
+            if counted_until is not None and counted_until > stream.state.away[-1][1]:
+                stream.begin_at(counted_until)
+
+    def _leads(self, index: int) -> bool:
+        """Tell whether nothing better than this stream is there."""
+        return (
+            index not in self._arrangement.left_out
+            and not self._streams[index].state.retired
+            and all(self._streams[b].state.retired for b in self._arrangement.blockers[index])
+        )
+
+    def _counts_now(self, index: int) -> bool:
+        stream = self._streams[index]
+        return (
+            stream.watts is not None
+            and index not in self._arrangement.left_out
+            and not stream.state.retired
+            and all(self._streams[b].watts is None for b in self._arrangement.blockers[index])
+        )
+
+    def _reboot(self, now: float, wall: float) -> None:
+        """Close the old boot, and carry every stream over to the new one's clock."""
+        state = self.state
+        known = (stream.known_until() for stream in self._streams)
+        end = max([state.boottime, *(moment for moment in known if moment < FOREVER)])
+        for index, stream in enumerate(self._streams):
+            if stream.is_counter and stream.state.value is not None and not stream.state.retired:
+                stream.reset = "boot"
+                self._count_reset(stream)
+            if not stream.state.retired:
+                stream.darken(end)
+                if stream.dark_now is not None:
+                    self._post_gap(index)
+        self._decide(holes=True)
+        away = wall - state.wall - (end - state.boottime)
+        if now < state.boottime:  # the new boot is at least as old as its clock says
+            away = max(away, now)
+        if away > MAX_AWAY_SECONDS:
+            away = now
+        start = now - max(0.0, away)
+        for stream in self._streams:
+            stream.restart_clock(start)
+        self._host_gap, state.host_gap_ranges = Union(), []
+
+    def _decide(self, *, holes: bool) -> None:
+        """Post what is now known to count, and note what is now known to be nobody's."""
+        for index, blockers in enumerate(self._arrangement.blockers):
+            state = self._streams[index].state
+            if not state.pending:
+                continue
+            for piece in verdict.release(state, [self._streams[b] for b in blockers]):
+                self._post(index, *piece)
+        if holes:
+            for group in self._arrangement.groups:
+                for start, until in verdict.unfilled(group, self._streams, self._arrangement):
+                    self.state.host_gap_seconds += self._host_gap.add(start, until)
+        if self._host_gap.ranges:
+            self._host_gap.forget(min(stream.known_until() for stream in self._streams))
+            self.state.host_gap_ranges = self._host_gap.ranges
+
+    def _count_reset(self, stream: Stream) -> None:
+        key = f"{stream.identity.source} {stream.reset}"
+        self.state.resets[key] = self.state.resets.get(key, 0) + 1
+        stream.state.resets += 1
+        stream.reset = None
+
+    def _count(self, index: int, start: float, until: float, joules: float) -> None:
+        """Post an interval with energy, or hold it back while something better may have it."""
+        if index in self._arrangement.left_out:
+            return
+        state = self._streams[index].state
+        since = state.away[-1][1]
+        if start < since:
+            if until <= since:
+                return
+            start, until, joules = verdict.share((start, until, joules), since, until)
+        if self._arrangement.blockers[index]:
+            verdict.hold_back(state, (start, until, joules))
+        else:
+            self._post(index, start, until, joules)
+
+    def _post(self, index: int, start: float, until: float, joules: float) -> None:
+        state = self._streams[index].state
+        state.joules += joules
+        state.seconds += until - start
+        state.counted_until = until
+        minutes.spread(
+            self.state.open_minutes,
+            index,
+            start + self._offset,
+            until + self._offset,
+            until - start,
+            joules,
+        )
+
+    def _post_gap(self, index: int) -> None:
+        """Post what the stream has just added to its gap."""
+        stream = self._streams[index]
+        if stream.dark_now is None:
+            return
+        start, until = stream.dark_now
+        stream.dark_now = None
+        if index in self._arrangement.left_out:
+            stream.state.holes = []
+        minutes.spread(
+            self.state.open_minutes,
+            index,
+            start + self._offset,
+            until + self._offset,
+            until - start,
+            None,
+        )
