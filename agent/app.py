@@ -6,7 +6,6 @@ import os
 import resource
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -15,9 +14,11 @@ import structlog
 from agent import host as this_host
 from agent.clock import Clock
 from agent.collector import Context, Found, Problem
+from agent.lane import Lane
 from agent.ledger import LedgerWriter
-from agent.meter import Meter, MeterState
-from agent.quantities import Component, Ratio
+from agent.ledger.saved import AgentState
+from agent.meter import Meter
+from agent.quantities import Component, Ratio, Seconds
 from agent.runner import Runner
 from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
 from agent.settings import Settings
@@ -31,18 +32,13 @@ from agent.snapshot import (
 
 GRACE_SECONDS: Final = 0.25
 """How long a tick waits for quick collectors before it settles without them."""
+UNKNOWN_BOOT: Final = "unknown-"
+OWN_COST_SECONDS: Final = 5.0
+"""How often the agent looks at what it costs itself."""
 UTILIZATION_SECONDS: Final = 60.0
 """A utilisation older than this is unknown."""
 
 log = structlog.get_logger()
-
-
-class AgentState(msgspec.Struct, array_like=True):
-    """What the ledger keeps so that a restart loses nothing."""
-
-    meter: MeterState
-    totals: dict[str, float] = {}
-    """Counters that go on after a restart: the agent's own cost, collectors' failures."""
 
 
 class App:
@@ -70,15 +66,19 @@ class App:
         self._utilization: dict[tuple[Component, str], Utilization] = {}
         self._snapshot: Snapshot | None = None
         self._runners: list[Runner] = []
+        self._lane = Lane(clock)
         self._totals: dict[str, float] = {}
         self._meter = Meter()
         self._cpu_seconds = 0.0
         self._cpu_at: float | None = None
+        self._cores = os.cpu_count() or 1
         self._late = 0.0
         self._skipped = 0
         self._ticks = 0
         self._retired: set[str] = set()
         self._encode = msgspec.msgpack.Encoder().encode
+        self.published: Callable[[], None] = _nothing
+        """Called when there is a new snapshot."""
         self.ticked_at: float | None = None
         """Monotonic time of the last complete tick."""
 
@@ -87,24 +87,35 @@ class App:
     def start(self) -> None:
         """Open the ledger and go on from it. Raises `LedgerError` where only a person can help."""
         intervals = self._intervals()
-        identities, body = self._ledger.open() if self._ledger else ([], None)
-        if body is not None:
-            state = msgspec.msgpack.decode(body, type=AgentState)
-            self._totals = state.totals
-            self._meter = Meter(intervals, identities, state.meter)
-        else:
-            self._meter = Meter(intervals)
+        self._meter = self._go_on(intervals) or Meter(intervals)
         now, wall = self._clock.boottime(), self._clock.wall()
         self._meter.begin(self._boot_id(now), now, wall)
         self._make_runners()
 
+    def _go_on(self, intervals: dict[str, float]) -> Meter | None:
+        """Return the meter as the ledger has it; None if it has none that can be understood."""
+        if self._ledger is None:
+            return None
+        identities, body = self._ledger.open()
+        if body is None:
+            return None
+        try:
+            state = msgspec.msgpack.decode(body, type=AgentState)
+            meter = Meter(intervals, identities, state.meter)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._ledger.disown(f"the saved state is not understood ({error})")
+            return None
+        self._totals = state.totals
+        return meter
+
     def _boot_id(self, now: float) -> str:
         found = this_host.boot_id(self._settings.paths)
-        if found:
-            return found
         state = self._meter.state
+        went_on = bool(state.boot_id) and now >= state.boottime
+        if found and went_on and state.boot_id.startswith(UNKNOWN_BOOT):
+            state.boot_id = found  # it could not be read before: no second reboot
         # without an id, a clock that went back says that the host booted
-        return state.boot_id if state.boot_id and now >= state.boottime else f"unknown-{now}"
+        return found or (state.boot_id if went_on else f"{UNKNOWN_BOOT}{now}")
 
     def reload(self, settings: Settings) -> None:
         """Take new settings without losing a joule: the meter and the ledger stay."""
@@ -118,7 +129,7 @@ class App:
                 "restart_needed", why="agent.listen, agent.state_dir and [ledger] need a restart"
             )
         for runner in self._runners:
-            runner.collector.close()
+            runner.close()
         self._settings = settings
         self._host = this_host.host_info(settings.host, settings.paths)
         self._meter.set_intervals(self._intervals())
@@ -130,9 +141,10 @@ class App:
         for runner in self._runners:
             if runner.task is not None:
                 runner.task.cancel()
-            runner.collector.close()
+            runner.close()
+        self._lane.stop()
         if self._ledger is not None:
-            self._submit()
+            self._submit(self.snapshot(), last=True)
             await self._ledger.close()
 
     # -- one tick -----------------------------------------------------------------------------
@@ -147,19 +159,13 @@ class App:
     async def tick(self, late: float = 0.0, skipped: int = 0) -> None:
         """Poll what is due, settle the meter, hand the state to the ledger."""
         base = self.interval_seconds
-        for runner in self._runners:
-            if self._ticks % max(1, round(runner.interval / base)) == 0:
-                runner.start(self._deliver)
-        self._ticks += 1
-        waiting = [
-            runner.task
+        due = [
+            runner
             for runner in self._runners
-            if runner.task is not None
-            and not runner.task.done()
-            and (runner.quick or self._grace is None)
+            if self._ticks % max(1, round(runner.interval / base)) == 0 and runner.is_due
         ]
-        if waiting:
-            await asyncio.wait(waiting, timeout=self._grace)
+        self._ticks += 1
+        await self._poll(due)
         gone = {runner.name for runner in self._runners if runner.gone}
         if gone - self._retired:
             self._meter.retire(sorted(gone))
@@ -168,9 +174,31 @@ class App:
         self._late = late
         self._skipped += skipped
         self._account_for_ourselves()
-        self._submit()
-        self._snapshot = None
+        self._submit(self._take_snapshot())
         self.ticked_at = self._clock.monotonic()
+
+    async def _poll(self, due: Sequence[Runner]) -> None:
+        """Poll these collectors, and wait for those that are quick."""
+        shared: list[Runner] = []
+        if self._grace is not None:
+            shared = [runner for runner in due if runner.joins_lane()]
+        for runner in due:
+            if runner not in shared:
+                runner.start(self._deliver)
+        waiting: list[asyncio.Future[None]] = [
+            runner.task
+            for runner in self._runners
+            if runner.task is not None
+            and not runner.task.done()
+            and (runner.quick or self._grace is None)
+        ]
+        if not shared:
+            if waiting:
+                await asyncio.wait(waiting, timeout=self._grace)
+            return
+        lane = self._lane.start(shared)
+        await asyncio.wait([lane, *waiting], timeout=self._grace)
+        self._lane.finish(lane, self._deliver)
 
     def _deliver(self, samples: Sequence[Sample]) -> None:
         """Take one collector's samples, as soon as they are there."""
@@ -185,20 +213,31 @@ class App:
         if energy:
             self._meter.take(energy, self._clock.boottime(), self._clock.wall())
 
-    def _submit(self) -> None:
+    def _submit(self, picture: Snapshot, *, last: bool = False) -> None:
+        """Hand the state to the ledger; show the picture once `kill -9` cannot undo it.
+
+        Else a restart could begin below what was last scraped, and Prometheus would take that for
+        a counter that began anew and add its whole total once more. At the end (`last`) the
+        minute that is under way goes along.
+        """
         if self._ledger is None:
+            self._publish(picture)
             return
-        postings = self._meter.close_minutes(self._clock.wall())
+        postings = self._meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
         for runner in self._runners:
             for reason, count in runner.failures.items():
                 self._totals[f"failures {runner.name} {reason}"] = count
         state = self._encode(AgentState(self._meter.state, self._totals))
-        self._ledger.submit(self._meter.identities, state, postings)
+        self._ledger.submit(self._meter.identities, state, postings, lambda: self._publish(picture))
+
+    def _publish(self, picture: Snapshot) -> None:
+        self._snapshot = picture
+        self.published()
 
     # -- what others see ----------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Return the picture after the last tick; made when first asked for."""
+        """Return the picture after the last tick whose state the ledger has."""
         if self._snapshot is None:
             self._snapshot = self._take_snapshot()
         return self._snapshot
@@ -289,14 +328,16 @@ class App:
         }
 
     def _account_for_ourselves(self) -> None:
-        """Add the agent's own CPU time, and its share of the CPU's energy.
+        """Add the agent's own CPU time, and its share of the CPU's energy, every few seconds.
 
         Share = our CPU time over all busy CPU time, of all the CPU's power: the idle part is
         shared by what is busy, so this is an upper bound.
         """
+        now = time.monotonic()
+        if self._cpu_at is not None and now - self._cpu_at < OWN_COST_SECONDS:
+            return
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu = usage.ru_utime + usage.ru_stime
-        now = time.monotonic()
         spent, self._cpu_seconds = cpu - self._cpu_seconds, cpu
         self._totals["agent_cpu_seconds"] = self._totals.get("agent_cpu_seconds", 0.0) + spent
         before, self._cpu_at = self._cpu_at, now
@@ -309,15 +350,22 @@ class App:
             if view.counts_now and view.identity.component == Component.CPU
         )
         elapsed = now - before
-        busy = max(spent, busy_ratio * elapsed * (os.cpu_count() or 1))
+        busy = max(spent, busy_ratio * elapsed * self._cores)
         if watts and busy > 0:
             self._totals["agent_joules"] = (
                 self._totals.get("agent_joules", 0.0) + watts * elapsed * spent / busy
             )
 
 
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 def _resident_bytes() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-        return pages * resource.getpagesize()
+        statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(statm, 128).split()[1]) * resource.getpagesize()
+        finally:
+            os.close(statm)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

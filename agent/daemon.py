@@ -1,6 +1,7 @@
 """The running agent: a tick on a monotonic grid, its signals, and systemd."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from agent import host as this_host
 from agent.app import App
 from agent.clock import Clock, SystemClock
 from agent.collector import Found
@@ -37,7 +39,7 @@ async def run(
     Raises `LedgerError`, `ListenError` or OSError where only a person can help.
     """
     clock = SystemClock()
-    recorder = Recorder(record.open("x", encoding="utf-8")) if record else None
+    recorder = Recorder(record.open("xb")) if record else None
     ledger = LedgerWriter(
         Path(settings.agent.state_dir),
         clock,
@@ -46,12 +48,17 @@ async def run(
         hour_days=settings.ledger.hour_days,
     )
     app = App(settings, found, clock, ledger=ledger, record=recorder.record if recorder else None)
-    app.start()
     health = _Health(app, clock)
+    version = this_host.build_info().version
     pages = PrometheusPages(app.snapshot)
-    version = app.snapshot().build.version
     server = HttpServer(pages, healthy=health.healthy, ready=health.ready, version=version)
-    host, port = await server.start(*settings.listen)
+    try:
+        app.start()
+        host, port = await _listen(server, app, settings)
+    except BaseException:
+        if recorder is not None:
+            recorder.discard()  # nothing is in it, and it would be in the way of the next try
+        raise
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.info("started", version=version, metrics=f"http://{shown}/metrics", pid=os.getpid())
     _say_what_is_unused(settings, found)
@@ -63,17 +70,28 @@ async def run(
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     notifier = Notifier(dict(os.environ))
     try:
-        await _loop(app, clock, notifier, stop, hangup, reload, recorder)
+        await _loop(app, clock, pages, notifier, stop, hangup, reload, recorder)
     finally:
         notifier.tell(STOPPING="1")
         await server.stop()
         await app.stop()
+        if recorder is not None:
+            recorder.close()
         log.info("stopped")
+
+
+async def _listen(server: HttpServer, app: App, settings: Settings) -> tuple[str, int]:
+    try:
+        return await server.start(*settings.listen)
+    except BaseException:
+        await app.stop()
+        raise
 
 
 async def _loop(
     app: App,
     clock: Clock,
+    pages: PrometheusPages,
     notifier: Notifier,
     stop: asyncio.Event,
     hangup: asyncio.Event,
@@ -82,35 +100,30 @@ async def _loop(
 ) -> None:
     due: float = clock.monotonic()
     ready = False
+    stopping = asyncio.ensure_future(stop.wait())
+    upcoming = due
+    app.published = lambda: pages.prepare(upcoming)
     while not stop.is_set():
         interval = app.interval_seconds
         now: float = clock.monotonic()
         skipped = int(max(0.0, now - due) // interval)
         due += skipped * interval
+        upcoming = due + interval
         await app.tick(late=max(0.0, now - due), skipped=skipped)
         if recorder is not None:
             recorder.flush()
         if not ready:
             ready = True
             notifier.tell(READY="1", STATUS="measuring")
+            gc.collect()
+            gc.freeze()  # what is there now stays: no collection need look at it again
         notifier.alive(clock.monotonic())
         if hangup.is_set():
             hangup.clear()
             _reload(app, clock, notifier, reload)
         due += interval
-        await _sleep_until(due, clock, stop)
-
-
-async def _sleep_until(due: float, clock: Clock, stop: asyncio.Event) -> None:
-    delay = due - clock.monotonic()
-    if delay <= 0:
-        await asyncio.sleep(0)
-        return
-    try:
-        async with asyncio.timeout(delay):
-            await stop.wait()
-    except TimeoutError:
-        return
+        await asyncio.wait([stopping], timeout=max(0.0, due - clock.monotonic()))
+    stopping.cancel()
 
 
 def _reload(app: App, clock: Clock, notifier: Notifier, reload: Callable[[], Settings]) -> None:

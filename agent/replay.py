@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from agent.app import AgentState
 from agent.ledger import LedgerWriter
+from agent.ledger.saved import AgentState
 from agent.meter import Meter, MeterState, StreamView
 from agent.quantities import Component, Seconds
 from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
@@ -17,6 +17,10 @@ from agent.trace import BrokenLine, Event, lines, parse
 
 SPACING_LINES: Final = 20_000
 """Lines read ahead to learn how far apart a source's samples are."""
+LATE_SECONDS: Final = 60.0
+"""How much older than others' a collector's line may be; a hung sensor's answer comes late."""
+LEAP_SECONDS: Final = 400 * 86400.0
+"""A line so much later has another clock's time."""
 SETTLE_SECONDS: Final = 1.0
 """The running agent settles once a second; so does a replay."""
 PROGRESS_BYTES: Final = 1 << 20
@@ -113,7 +117,10 @@ class Replay:
     def run(
         self, path: Path, skipped: Skipped, progress: Callable[[int], None] | None = None
     ) -> Replayed:
-        """Read the whole trace. A line that is broken or goes back in time is passed over."""
+        """Read the whole trace. A line that is broken or goes back in time is passed over.
+
+        A slow collector's lines may come after other collectors' later ones, by LATE_SECONDS.
+        """
         first: float | None = None
         now = settled = 0.0
         batch: list[EnergyCounter | PowerReading] = []
@@ -171,7 +178,8 @@ class Replay:
 
     def _submit(self, *, last: bool) -> None:
         assert self._ledger is not None
-        postings = self._meter.close_minutes(self._clock.wall())
+        # at the end the minute that is under way is closed too: a report shall have all of it
+        postings = self._meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
         if postings or last:
             state = msgspec.msgpack.encode(AgentState(self._meter.state))
             self._ledger.submit_now(self._meter.identities, state, postings)
@@ -180,7 +188,8 @@ class Replay:
 def _readable(
     path: Path, skipped: Skipped, progress: Callable[[int], None] | None
 ) -> Iterator[tuple[float, Sample | Event]]:
-    latest = float("-inf")
+    latest: dict[str, float] = {}
+    newest = barrier = float("-inf")
     done = 0
     for number, line in lines(path):
         skipped.lines += 1
@@ -193,8 +202,19 @@ def _readable(
         except BrokenLine as error:
             skipped.add(number, str(error))
             continue
-        if t < latest:
-            skipped.add(number, f"its time {t:g} is before the {latest:g} of the line before")
+        if isinstance(sample, Event):
+            before = newest
+        else:
+            before = max(latest.get(sample.collector, barrier), newest - LATE_SECONDS, barrier)
+        if t < before:
+            skipped.add(number, f"its time {t:g} is before the {before:g} of the line before")
             continue
-        latest = t
+        if t - newest > LEAP_SECONDS and latest:
+            skipped.add(number, f"its time {t:g} is years after the {newest:g} of the line before")
+            continue
+        if isinstance(sample, Event):
+            barrier = t
+        else:
+            latest[sample.collector] = t
+        newest = max(newest, t)
         yield t, sample

@@ -1,25 +1,45 @@
 """One collector in its harness: schedule, deadline, status, and logs of transitions only."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
 
 import structlog
 
 from agent.clock import Clock
-from agent.collector import Absent, Collector, CollectorSettings, Transient
+from agent.collector import Absent, BlockingCollector, Collector, CollectorSettings, Transient
 from agent.samples import Sample
 from agent.snapshot import CollectorStatus
-from agent.worker import Busy
+from agent.worker import Busy, Worker
 
+QUICK_SECONDS: Final = 0.05
+"""A collector that was faster than this the last time is waited for by the tick."""
 MUST_BE_THERE_RETRY_SECONDS: Final = 60.0
 """`enabled = true` and nothing there: look again this often."""
 
 log = structlog.get_logger()
 
 
+class Outcome(NamedTuple):
+    """What came of one reading."""
+
+    samples: Sequence[Sample]
+    error: BaseException | None
+    seconds: float
+
+    def unpack(self) -> Sequence[Sample]:
+        """Return the samples or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.samples
+
+
 class Runner:
-    """Polls one collector and keeps its status."""
+    """Polls one collector and keeps its status.
+
+    A collector whose reading blocks is read in a thread: that of the `Lane` while it is quick, else
+    one of its own.
+    """
 
     def __init__(
         self,
@@ -45,48 +65,135 @@ class Runner:
         self.task: asyncio.Task[None] | None = None
         self.gone = False
         """Nothing here to read: not polled any more."""
+        self._closed = False
+        self._blocking: BlockingCollector | None = None
+        if isinstance(collector, BlockingCollector):
+            own = type(collector).collect is not BlockingCollector.collect
+            self._blocking = None if own else collector
+        self._worker: Worker | None = None
+        """Its own thread, while it is not in the lane."""
 
     @property
     def quick(self) -> bool:
         """Whether the tick should wait for it: it came back fast the last time."""
-        return self._duration is None or self._duration < 0.05
+        return self._duration is None or self._duration < QUICK_SECONDS
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it can be polled: there is something to read and no poll is under way."""
+        return (
+            not self.gone
+            and (self.task is None or self.task.done())
+            and self._clock.monotonic() >= self._not_before
+        )
+
+    def joins_lane(self) -> bool:
+        """Tell whether the shared thread is to read it, and give up its own if so."""
+        if self._blocking is None or not self.quick:
+            return False
+        if self._worker is not None:
+            if self._worker.busy:
+                return False
+            self._worker.stop()
+            self._worker = None
+        return True
+
+    def read(self, began: float) -> Outcome:
+        """Read in the thread of the lane."""
+        assert self._blocking is not None
+        samples: Sequence[Sample] = ()
+        failure: BaseException | None = None
+        try:
+            samples = self._blocking.read()
+        except BaseException as error:  # noqa: BLE001 - handed on to the event loop
+            failure = error
+        return Outcome(samples, failure, self._clock.monotonic() - began)
+
+    def finish(self, outcome: Outcome, deliver: Callable[[Sequence[Sample]], None]) -> None:
+        """Take what came of a reading in the lane."""
+        self._duration = outcome.seconds
+        if outcome.error is not None:
+            self._take_error(outcome.error)
+        elif outcome.seconds > self.settings.timeout_seconds:
+            self._take_error(TimeoutError())
+        else:
+            self._succeeded()
+            deliver(outcome.samples)
+
+    def keep(
+        self,
+        worker: Worker,
+        reading: Awaitable[Sequence[Sample]],
+        began: float,
+        deliver: Callable[[Sequence[Sample]], None],
+    ) -> None:
+        """Wait on for a reading that the lane has let go of, with its thread."""
+        self._worker = worker
+        self.task = asyncio.get_running_loop().create_task(self._poll(deliver, reading, began))
 
     def start(self, deliver: Callable[[Sequence[Sample]], None]) -> None:
-        """Start a poll unless there is nothing to read or the last one is still under way."""
-        if self.gone or (self.task is not None and not self.task.done()):
-            return
-        if self._clock.monotonic() < self._not_before:
-            return
-        self.task = asyncio.get_running_loop().create_task(self._poll(deliver))
-
-    async def _poll(self, deliver: Callable[[Sequence[Sample]], None]) -> None:
-        started = self._clock.monotonic()
-        try:
-            async with asyncio.timeout(self.settings.timeout_seconds):
-                samples = await self.collector.collect()
-        except Absent as absent:
-            self._absent(absent)
-        except Transient as failure:
-            self._failed(failure.reason, failure.why, failure.remedy)
-        except TimeoutError:
-            limit = self.settings.timeout_seconds
-            self._failed(
-                "timeout",
-                f"no answer within {limit:g} s; the sensor hangs, or the limit"
-                f" collectors.{self.name}.timeout_seconds is too short",
-            )
-        except Busy:
-            self._failed("timeout", "the reading before has not come back; the sensor hangs")
-        except Exception as error:
-            if self._why != f"bug: {error!r}":
-                log.exception("collector_bug", collector=self.name)
-            self._failed("bug", f"bug: {error!r}", quiet=True)
+        """Start a poll; only where `is_due`."""
+        reading: Awaitable[Sequence[Sample]]
+        if self._blocking is None:
+            reading = self.collector.collect()
         else:
-            self._duration = self._clock.monotonic() - started
+            if self._worker is None:
+                self._worker = Worker(self.name)
+            reading = self._worker.run(self._blocking.read)
+        began = self._clock.monotonic()
+        self.task = asyncio.get_running_loop().create_task(self._poll(deliver, reading, began))
+
+    def close(self) -> None:
+        """Close the collector, once it is not being read any more."""
+        if self.task is not None and not self.task.done() and not self.gone:
+            self.task.add_done_callback(lambda _: self._close())
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._worker is not None:
+                self._worker.stop()
+            self.collector.close()
+
+    async def _poll(
+        self,
+        deliver: Callable[[Sequence[Sample]], None],
+        reading: Awaitable[Sequence[Sample]],
+        began: float,
+    ) -> None:
+        left = self.settings.timeout_seconds - (self._clock.monotonic() - began)
+        try:
+            async with asyncio.timeout(max(0.0, left)):
+                samples = await reading
+        except Exception as error:  # noqa: BLE001 - each is told apart there
+            self._duration = self._clock.monotonic() - began
+            self._take_error(error)
+        else:
+            self._duration = self._clock.monotonic() - began
             self._succeeded()
             deliver(samples)
-            return
-        self._duration = self._clock.monotonic() - started
+
+    def _take_error(self, error: BaseException) -> None:
+        match error:
+            case Absent():
+                self._absent(error)
+            case Transient():
+                self._failed(error.reason, error.why, error.remedy)
+            case TimeoutError():
+                limit = self.settings.timeout_seconds
+                self._failed(
+                    "timeout",
+                    f"no answer within {limit:g} s; the sensor hangs, or the limit"
+                    f" collectors.{self.name}.timeout_seconds is too short",
+                )
+            case Busy():
+                self._failed("timeout", "the reading before has not come back; the sensor hangs")
+            case _:
+                if self._why != f"bug: {error!r}":
+                    log.error("collector_bug", collector=self.name, exc_info=error)
+                self._failed("bug", f"bug: {error!r}", quiet=True)
 
     def status(self) -> CollectorStatus:
         """Return how it is doing."""
@@ -107,6 +214,7 @@ class Runner:
         if self._up is not None:
             log.info("collector_gone", collector=self.name, why=absent.why)
         self._up, self._why, self._remedy, self.gone = None, absent.why, absent.remedy, True
+        self.close()
 
     def _failed(self, reason: str, why: str, remedy: str = "", *, quiet: bool = False) -> None:
         self.failures[reason] = self.failures.get(reason, 0) + 1

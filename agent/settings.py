@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -73,7 +73,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     paths: PathSettings = PathSettings()
     host: Host = Host()
     ledger: LedgerSettings = LedgerSettings()
-    collectors: dict[str, dict[str, Any]] = {}
+    collectors: dict[str, Any] = {}
     site: dict[str, Any] = {}
     carbon: dict[str, Any] = {}
     lifecycle: dict[str, Any] = {}
@@ -234,7 +234,8 @@ def _explain(
     else:
         why = why[:1].lower() + why[1:]
         why = why.replace("`", "").replace("object", "table").replace("array", "list")
-        why += "; give it a value of that type"
+        choices = _choices(cls, key[len(prefix) :]) if "enum" in why else ""
+        why += f"; choose {choices}" if choices else "; give it a value of that type"
     return SettingsError(f"{where}:{_line_of(text, key)}: {'.'.join(key)}: {why}")
 
 
@@ -245,6 +246,15 @@ def _fields_at(cls: type[msgspec.Struct], key: tuple[str, ...]) -> list[str]:
             return []
         cls = field.type
     return [f.name for f in msgspec.structs.fields(cls)]
+
+
+def _choices(cls: type[msgspec.Struct], key: tuple[str, ...]) -> str:
+    """Return the values that a key may have, as TOML writes them; "" where they are no list."""
+    field = next((f for f in msgspec.structs.fields(cls) if key == (f.name,)), None)
+    found: list[str] = []
+    for kind in get_args(field.type) if field else ():
+        found += ["true", "false"] if kind is bool else [f'"{value}"' for value in get_args(kind)]
+    return " or ".join(found)
 
 
 def _line_of(text: str, key: tuple[str, ...]) -> int:

@@ -6,12 +6,14 @@ Contract form, time in seconds, values in base units:
 Keys beyond the contract's are optional and say what a sample carries besides.
 """
 
+import contextlib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal, TextIO
+from typing import BinaryIO, Final, Literal
 
 import msgspec
+import structlog
 
 from agent.quantities import Component, Joules, Quality, Ratio, Seconds, Watts
 from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
@@ -19,6 +21,9 @@ from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
 Kind = Literal["energy", "power", "utilization", "restart", "boot"]
 ESTIMATORS: Final = frozenset({"estimate"})
 """Collectors whose power is a model's when a line does not say its quality."""
+
+MAX_SECONDS: Final = 1e11
+"""Three thousand years: Unix time in seconds fits, in milliseconds it does not."""
 
 
 class Event(StrEnum):
@@ -46,6 +51,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     accuracy: float | None = None
 
 
+log = structlog.get_logger()
+
 _decode = msgspec.json.Decoder(Line).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -61,6 +68,8 @@ def parse(line: bytes) -> tuple[float, Sample | Event]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenLine(str(error)) from None
     t = raw.t
+    if not -MAX_SECONDS < t < MAX_SECONDS:
+        raise BrokenLine(f"the time {t!r} is out of range")
     if raw.kind in {"restart", "boot"}:
         return t, Event(raw.kind)
     if raw.component is None or not raw.collector or not raw.device or raw.value is None:
@@ -163,18 +172,48 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class Recorder:
-    """Writes samples as they come. Times start at 0 with the first sample."""
+    """Writes samples, in the order of their times; the first one's is 0.
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    A disk that fails ends the recording, with one line in the log; it never ends the agent.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file: BinaryIO | None = file
         self._zero: float | None = None
+        self._waiting: list[Sample] = []
 
     def record(self, sample: Sample) -> None:
-        """Append one sample."""
-        if self._zero is None:
-            self._zero = sample.at
-        self._file.write(format_sample(sample, round(sample.at - self._zero, 6)).decode())
+        """Keep one sample for the next `flush`."""
+        if self._file is not None:
+            self._waiting.append(sample)
 
     def flush(self) -> None:
-        """Bring what was written to the file, so that a killed agent leaves whole lines."""
-        self._file.flush()
+        """Write what came since the last time: whole lines, whenever the agent is killed."""
+        if self._file is None or not self._waiting:
+            return
+        waiting = sorted(self._waiting, key=lambda sample: sample.at)
+        self._waiting = []
+        zero = self._zero = waiting[0].at if self._zero is None else self._zero
+        try:
+            self._file.write(
+                b"".join(format_sample(sample, round(sample.at - zero, 6)) for sample in waiting)
+            )
+            self._file.flush()
+        except OSError as error:
+            self.close()
+            log.error("recording_ended", why=error.strerror, remedy="see to the disk, start anew")
+
+    def discard(self) -> None:
+        """Close the file and delete it."""
+        if self._file is not None:
+            name = self._file.name
+            self.close()
+            Path(name).unlink()
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self.flush()
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()

@@ -27,11 +27,20 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._running = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call has not come back yet."""
+        return self._running
+
     async def run(self, function: Callable[[], T]) -> T:
         """Return what `function` returns or raise what it raises.
 
         Cancelling the wait leaves the call running; until it is back, `run` raises `Busy`.
         """
+        return await self.submit(function)
+
+    def submit(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Hand a call over; returns what is done when it is back. Raises `Busy`."""
         if self._running:
             raise Busy(self._name)
         if self._thread is None:
@@ -50,7 +59,7 @@ class Worker:
                 self._back(loop, future, result, None)
 
         self._calls.put(call)
-        return await future
+        return future
 
     def stop(self) -> None:
         """Let the thread end once it is idle."""

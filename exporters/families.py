@@ -1,10 +1,14 @@
 """The metrics of the contract, made from one snapshot. Nothing is computed here."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from agent.quantities import Quality
 from agent.snapshot import Snapshot
+
+_BEST_FIRST: Final = {quality: place for place, quality in enumerate(Quality)}
 
 
 class SnapshotCollector:
@@ -15,15 +19,16 @@ class SnapshotCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family that has something to say."""
-        for family in (
-            *_info(self._snapshot),
-            *_components(self._snapshot),
-            *_host(self._snapshot),
-            *_collectors(self._snapshot),
-            *_agent(self._snapshot),
-        ):
-            if family.samples:
-                yield family
+        return (family for family in families(self._snapshot) if family.samples)
+
+
+def families(snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield every family, those without samples too: the reference is made from this."""
+    yield from _info(snapshot)
+    yield from _components(snapshot)
+    yield from _host(snapshot)
+    yield from _collectors(snapshot)
+    yield from _agent(snapshot)
 
 
 def _info(snapshot: Snapshot) -> Iterator[Metric]:
@@ -69,18 +74,26 @@ def _components(snapshot: Snapshot) -> Iterator[Metric]:
         "Time for which a source gave no energy. Nothing is made up for it.",
         labels=labels[:3],
     )
-    for stream in snapshot.streams:
+    second: dict[tuple[str, str, str], float] = {}
+    gap: dict[tuple[str, str, str], float] = {}
+    for stream in sorted(snapshot.streams, key=lambda s: _BEST_FIRST[s.identity.quality]):
         who = stream.identity
-        key = [who.component.value, who.device, who.source]
+        # A source that has both a counter and a sensor of a device is one series where quality
+        # is no label: the counter's power, and the longer gap, as a counter may not fall.
+        key = (who.component.value, who.device, who.source)
         if stream.joules or not stream.cross_check:
             energy.add_metric([*key, who.quality.value], stream.joules)
-            gaps.add_metric(key, stream.gap_seconds)
+            gap[key] = max(stream.gap_seconds, gap.get(key, 0.0))
         if stream.watts is None:
             continue
         if stream.counts_now:
             power.add_metric([*key, who.quality.value], stream.watts)
         elif stream.cross_check:
-            cross_check.add_metric(key, stream.watts)
+            second.setdefault(key, stream.watts)
+    for key, watts in second.items():
+        cross_check.add_metric(key, watts)
+    for key, seconds in gap.items():
+        gaps.add_metric(key, seconds)
     yield from (energy, power, cross_check, gaps)
     utilization = GaugeMetricFamily(
         "wattlas_component_utilization_ratio",

@@ -5,13 +5,25 @@ Read-only. Handlers print what is there; none touches a sensor.
 
 import errno
 import html
+import logging
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from exporters.prometheus import PrometheusPages
 
-MAX_HEADER_BYTES = 8190
+MAX_HEADER_BYTES: Final = 8190
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Tell a fault of ours from a request that is none: anyone could fill the log with those."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOGGER: Final = logging.getLogger("wattlas.http")
+_LOGGER.addFilter(_is_ours)
 
 
 class ListenError(Exception):
@@ -46,23 +58,26 @@ class HttpServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_LOGGER,
             handle_signals=False,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
+            shutdown_timeout=1.0,
             keepalive_timeout=90.0,  # longer than a scrape interval: no new connection each time
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port, backlog=128, shutdown_timeout=1.0).start()
-        except OSError as error:
+            await web.TCPSite(self._runner, host, port, backlog=128).start()
+        except (OSError, UnicodeError) as error:  # the latter: no name can look so (RFC 1035)
             await self.stop()
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            if error.errno == errno.EADDRINUSE:
+            number = getattr(error, "errno", None)
+            if number == errno.EADDRINUSE:
                 why = "another program listens there; stop it or set agent.listen to a free port"
-            elif error.errno == errno.EACCES:
+            elif number == errno.EACCES:
                 why = "not permitted; ports below 1024 need privilege, set agent.listen to another"
             else:
-                reason = error.strerror or error
+                reason = getattr(error, "strerror", None) or error
                 why = f"cannot listen ({reason}); set agent.listen to an address of this host"
             raise ListenError(f"{where}: {why}") from error
         address: tuple[str, int] = self._runner.addresses[0][:2]
@@ -75,8 +90,9 @@ class HttpServer:
             self._runner = None
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        gzipped = "gzip" in request.headers.get("Accept-Encoding", "")
-        page = self._pages.page(request.headers.get("Accept", ""), gzipped=gzipped)
+        gzipped = takes_gzip(request.headers.get("Accept-Encoding", ""))
+        accept = request.headers.get("Accept", "")
+        page = self._pages.scraped(request.remote or "", accept, gzipped=gzipped)
         headers = {"Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
         if page.gzipped:
             headers["Content-Encoding"] = "gzip"
@@ -98,6 +114,19 @@ class HttpServer:
             "<li><a href=/readyz>/readyz</a>: has it begun?</ul></html>\n"
         )
         return web.Response(text=text, content_type="text/html")
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Tell whether a client wants gzip (RFC 9110, 12.5.3); a weight that is no number is 0."""
+    wanted: dict[str, bool] = {}
+    for choice in accept_encoding.lower().split(","):
+        name, _, parameter = choice.partition(";")
+        try:
+            weight = float(parameter.strip().removeprefix("q=") or 1)
+        except ValueError:
+            weight = 0.0
+        wanted[name.strip()] = weight > 0
+    return wanted.get("gzip", wanted.get("*", False))
 
 
 def _verdict(why_not: str) -> web.Response:

@@ -1,6 +1,8 @@
 """The page a Prometheus scrapes: one snapshot in text or OpenMetrics, made once and kept."""
 
+import contextlib
 import gzip
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -8,6 +10,8 @@ from prometheus_client.exposition import choose_encoder
 
 from agent.snapshot import Snapshot
 from exporters.families import SnapshotCollector
+from exporters.habits import Habits
+from exporters.rendering import Rendering
 
 GZIP_LEVEL: Final = 1
 """0.3 ms per 1,000 series; level 6 takes four times that for a tenth less."""
@@ -24,12 +28,27 @@ class Page(NamedTuple):
 
 
 class PrometheusPages:
-    """Pages of the newest snapshot, each variant made at its first scrape."""
+    """Pages of the newest snapshot, each variant made just before its scrape or at the first."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._snapshot = snapshot
         self._of: Snapshot | None = None
         self._pages: dict[tuple[str, bool], Page] = {}
+        self._formats: dict[str, tuple[Rendering, str]] = {}
+        """By Accept header: its renderer and content type."""
+        self._habits = Habits()
+
+    def scraped(self, client: str, accept: str, *, gzipped: bool) -> Page:
+        """Return the page for a client's Accept header, and learn when it comes."""
+        self._habits.saw((client, accept, gzipped), time.monotonic())
+        return self.page(accept, gzipped=gzipped)
+
+    def prepare(self, until: float) -> None:
+        """Make the pages that are likely to be asked for by `until`, in monotonic seconds."""
+        for _, accept, gzipped in self._habits.expected(time.monotonic(), until):
+            # A bug here shows when the page is asked for; it must not stop the measuring.
+            with contextlib.suppress(Exception):
+                self.page(accept, gzipped=gzipped)
 
     def page(self, accept: str, *, gzipped: bool) -> Page:
         """Return the page for an Accept header."""
@@ -44,8 +63,18 @@ class PrometheusPages:
             plain = self.page(accept, gzipped=False)
             page = Page(gzip.compress(plain.body, GZIP_LEVEL, mtime=0), plain.content_type, True)
         else:
-            encode, content_type = choose_encoder(accept)
-            page = Page(encode(SnapshotCollector(snapshot)), content_type, gzipped=False)
+            rendering, content_type = self._format(accept)
+            body = rendering.render(SnapshotCollector(snapshot).collect())
+            page = Page(body, content_type, gzipped=False)
         if len(self._pages) < MAX_KEPT:
             self._pages[key] = page
         return page
+
+    def _format(self, accept: str) -> tuple[Rendering, str]:
+        kept = self._formats.get(accept)
+        if kept is None:
+            encode, content_type = choose_encoder(accept)
+            if len(self._formats) >= MAX_KEPT:
+                self._formats.clear()
+            kept = self._formats[accept] = (Rendering(encode), content_type)
+        return kept

@@ -1,7 +1,9 @@
 """The command line. Each command is a file of its own, imported only when it is called."""
 
 import importlib
+import os
 import sys
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 from typing import Any, Final
 
 import click
@@ -52,8 +54,20 @@ def wattlas() -> None:
     """Measure what a server draws, keep a ledger, and export to Prometheus."""
 
 
+def _give_up_stdout(error: OSError) -> None:
+    """Say that the output cannot be written, unless its reader just went away; else raise."""
+    if error.filename is not None or error.errno not in {EPIPE, ENOSPC, EDQUOT, EFBIG, EIO}:
+        raise error
+    if error.errno != EPIPE:
+        click.echo(f"wattlas: cannot write the output ({error.strerror}); free its disk", err=True)
+    # what waits in the buffer would fail again at the end
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def main() -> None:
     """Run the command line; every error a user can cause ends in one plain line."""
+    if sys.stdout is None:  # closed by who started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     from agent.cli.common import Failure  # noqa: PLC0415 - keeps --help fast
     from agent.settings import SettingsError  # noqa: PLC0415
 
@@ -77,7 +91,7 @@ def main() -> None:
         sys.exit(error.status)
     except click.Abort:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as error:
+        _give_up_stdout(error)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,6 +1,7 @@
 """`wattlas check`."""
 
 import asyncio
+import errno
 import os
 import socket
 from pathlib import Path
@@ -147,10 +148,17 @@ def _address(host: str, port: int) -> Finding:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind((host, port))
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return Finding(
+                "address",
+                "note",
+                f"{shown}: {error.strerror}; fine if it is the running agent that holds it",
+                "else stop the other program or set agent.listen",
+            )
         return Finding(
             "address",
-            "note",
-            f"{shown}: {error.strerror}; fine if it is the running agent that holds it",
-            "else stop the other program or set agent.listen",
+            "problem",
+            f"{shown}: cannot listen ({error.strerror})",
+            "set agent.listen to an address of this host",
         )
     return Finding("address", "ok", f"{shown} is free")

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -27,7 +27,7 @@ def config_option(function: F) -> F:
     return click.option(
         "--config",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         help="Settings file; default /etc/wattlas/wattlas.toml where it exists.",
     )(function)
 
@@ -59,13 +59,17 @@ def print_table(
     `right` names the columns that are aligned to the right.
     """
     if sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415 - only for people
+        from rich import box  # noqa: PLC0415 - only for people
+        from rich.console import Console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(title=title or None, title_justify="left", header_style="bold")
+        table = Table(
+            title=title or None, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD
+        )
         for index, column in enumerate(columns):
-            table.add_column(column, justify="right" if index in right else "left")
+            justify: Literal["left", "right"] = "right" if index in right else "left"
+            table.add_column(column, justify=justify)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from agent.cli.common import (
 )
 from agent.collector import Found
 from agent.settings import Settings
-from agent.snapshot import Snapshot
+from agent.snapshot import HostPower, Snapshot
 
 SAMPLE_SECONDS = 0.25
+SHORTEST_SECONDS = 0.1
+"""Power over less than this says more about the counter's refresh than about the host."""
 WARM_UP_SECONDS = 0.25
 """Utilisation is a difference: without this the first estimate would have none."""
 
@@ -83,12 +86,12 @@ async def _measure(settings: Settings, found: Found, command: tuple[str, ...]) -
     async with Session(settings, found) as session:
         await session.sample(WARM_UP_SECONDS, 3)
         before = session.app.snapshot()
-        started = time.monotonic()
+        started = ticked = time.monotonic()
         process = await _start(command)
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, _forward, process, signum)
-        peak: float | None = None
+        seen = [before.host_power]
         waiting = asyncio.ensure_future(process.wait())
         due = started
         while not waiting.done():
@@ -97,12 +100,15 @@ async def _measure(settings: Settings, found: Found, command: tuple[str, ...]) -
             if waiting.done():
                 break
             await session.app.tick()
-            peak = _higher(peak, session.app.snapshot())
+            ticked = time.monotonic()
+            seen.append(session.app.snapshot().host_power)
         duration = time.monotonic() - started
+        last_seconds = time.monotonic() - ticked
         await session.app.tick()
         after = session.app.snapshot()
-        peak = _higher(peak, after)
-    return _difference(before, after, waiting.result(), duration, peak)
+        if last_seconds >= SHORTEST_SECONDS:
+            seen.append(after.host_power)
+    return _difference(before, after, waiting.result(), duration, seen[1:] or [after.host_power])
 
 
 async def _start(command: tuple[str, ...]) -> asyncio.subprocess.Process:
@@ -119,16 +125,8 @@ def _forward(process: asyncio.subprocess.Process, signum: int) -> None:
         os.kill(process.pid, signum)
 
 
-def _higher(peak: float | None, snapshot: Snapshot) -> float | None:
-    shares = snapshot.host_power.shares
-    if not shares:
-        return peak
-    now = sum(shares.values())
-    return now if peak is None else max(peak, now)
-
-
 def _difference(
-    before: Snapshot, after: Snapshot, status: int, duration: float, peak: float | None
+    before: Snapshot, after: Snapshot, status: int, duration: float, seen: Sequence[HostPower]
 ) -> Measured:
     by_quality = {
         quality.value: total - before.host_joules.get(quality, 0.0)
@@ -149,8 +147,10 @@ def _difference(
         components=components,
         gap_seconds=after.host_gap_seconds - before.host_gap_seconds,
         mean_watts=total / seconds if seconds > 0 else None,
-        peak_watts=peak,
-        uncertainty_ratio=after.host_power.uncertainty_ratio,
+        peak_watts=max((sum(p.shares.values()) for p in seen if p.shares), default=None),
+        uncertainty_ratio=max(
+            (p.uncertainty_ratio for p in seen if p.uncertainty_ratio is not None), default=None
+        ),
     )
 
 

@@ -130,4 +130,4 @@ def _print(snapshot: Snapshot) -> None:
     print_table("", columns, rows, right=(2, 3, 6))
     for status in snapshot.collectors:
         if status.up is False:
-            click.echo(f"{status.name}: {status.why}", err=True)
+            click.echo(f"{status.name}: {status.why}")

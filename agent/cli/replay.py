@@ -1,5 +1,6 @@
 """`wattlas replay`."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ QUALITIES = ("measured", "integrated", "estimated")
 
 
 @click.command()
-@click.argument("trace", type=click.Path(path_type=Path))
+@click.argument("trace", type=click.Path(path_type=Path, readable=False))
 @config_option
 @click.option(
     "--start",
@@ -92,11 +93,10 @@ def replay(
 
 @contextmanager
 def _progress(size: int) -> Iterator[Callable[[int], None] | None]:
-    stderr = click.get_text_stream("stderr")
-    if not stderr.isatty():
+    if not sys.stderr.isatty():
         yield None
         return
-    with click.progressbar(length=size, label="replaying", file=stderr) as bar:
+    with click.progressbar(length=size, label="replaying", file=sys.stderr) as bar:
         yield bar.update
 
 
@@ -116,10 +116,10 @@ def _ledger(state_dir: Path, clock: Any) -> Any:
     from agent.ledger import LedgerWriter  # noqa: PLC0415
 
     return LedgerWriter(
-        # nothing is pruned and the disk is flushed at the end: the trace may be years old
+        # nothing is pruned: the trace may be years old; the disk is flushed once an hour of it
         state_dir,
         clock,
-        flush_seconds=float("inf"),
+        flush_seconds=3600.0,
         minute_days=1e6,
         hour_days=1e6,
     )

@@ -12,7 +12,7 @@ from agent.cli.common import Failure, config_option, load_settings
 @click.option(
     "--record",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Also write every sample to FILE, a trace for `wattlas replay` and for bug reports.",
 )
 @click.option(
@@ -33,7 +33,10 @@ def run(config: Path | None, record: Path | None, log_level: str) -> None:
       wattlas run --config ./wattlas.toml
       wattlas run --record trace.jsonl
     """
-    from agent import logs  # noqa: PLC0415 - only this command needs the whole agent
+    from agent import lean  # noqa: PLC0415 - only this command needs the whole agent
+
+    lean.load()
+    from agent import logs  # noqa: PLC0415
     from agent.daemon import run_blocking  # noqa: PLC0415
     from agent.ledger import LedgerError  # noqa: PLC0415
     from exporters.http import ListenError  # noqa: PLC0415

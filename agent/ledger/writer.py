@@ -5,28 +5,38 @@ while one write is under way, however long the disk takes.
 """
 
 import asyncio
-import errno
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from agent.clock import Clock
-from agent.ledger.store import FILE_NAME, Corrupt, Ledger, LedgerError
+from agent.ledger.errors import Corrupt, Hopeless, LedgerError, explain
+from agent.ledger.folding import fold
+from agent.ledger.opening import set_aside
+from agent.ledger.store import FILE_NAME, Gone, Ledger, Loaded
 from agent.meter import Posting, StreamIdentity
 from agent.quantities import Seconds
 from agent.worker import Busy, Worker
 
 RETRY_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
+"""A write that takes longer no longer keeps new figures from being shown."""
 CHECK_AFTER_SECONDS = 60.0
 """The whole file is checked this long after the start, when starting is over."""
 PRUNE_SECONDS = 3600.0
-MAX_UNSAVED = 50_000
-"""Postings kept while the disk fails; beyond, minutes are folded into their hour."""
+CLOSE_SECONDS = 10.0
+"""How long a disk that hangs may hold up the end."""
+MAX_UNSAVED = 10_000
+"""Postings kept while the disk fails, 2 MB of them; beyond, they are folded: energy is kept and
+detail is not."""
 
 log = structlog.get_logger()
+
+
+def _nothing() -> None:
+    """Nobody waits."""
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
@@ -61,51 +71,67 @@ class LedgerWriter:
         self._known = 0
         self._identities: list[StreamIdentity] = []
         self._state: bytes | None = None
+        self._kept: Callable[[], None] = _nothing
         self._postings: list[Posting] = []
         self._failures = 0
         self._why = ""
         self._size = 0
         now = clock.monotonic()
         self._started, self._start_wall = now, clock.wall()
-        self._flushed = self._pruned = self._failed_at = now
+        self._flushed = self._pruned = self._failed_at = self._wrote = now
         self._checked = False
         self._unmaintained: LedgerError | None = None
 
-    def open(self) -> tuple[list[StreamIdentity], bytes | None]:
+    def open(self) -> Loaded:
         """Open the ledger and return what a restart must know. Blocking; call once.
 
         A corrupt ledger is set aside and a new one begun. A disk that is full or read-only is
-        reported, and writing is tried again later. Raises `LedgerError` where only a person can
+        reported, and writing is tried again later. Raises `Hopeless` where only a person can
         help: no permission, another agent, a newer version.
         """
         try:
             return self._open()
         except Corrupt as error:
-            self._set_aside(error)
-            return self._open()
+            self._begin_anew(error)
+            return [], None
+        except Hopeless:
+            raise
         except LedgerError as error:
-            if not _may_pass(error, self._dir):
-                raise
             self._fail(error)
         try:
             self._identities, state = Ledger.peek(self._dir)
         except LedgerError:
             return [], None
-        self._known = len(self._identities)
         return self._identities, state
 
+    def disown(self, why: str) -> None:
+        """Set aside a ledger whose state nobody understands and begin a new one. Blocking."""
+        self._begin_anew(Corrupt(f"{self._dir / FILE_NAME}: {why}"))
+
     def submit(
-        self, identities: list[StreamIdentity], state: bytes, postings: Sequence[Posting]
+        self,
+        identities: list[StreamIdentity],
+        state: bytes,
+        postings: Sequence[Posting],
+        kept: Callable[[], None] = _nothing,
     ) -> None:
-        """Hand over this tick's state and postings; never blocks."""
-        self._identities, self._state = identities, state
+        """Hand over this tick's state and postings; never blocks.
+
+        `kept` is called once the state would survive `kill -9`, or at once while the disk fails
+        or hangs; not at all if a newer state overtakes this one.
+        """
+        self._identities, self._state, self._kept = identities, state, kept
         self._postings += postings
         if len(self._postings) > MAX_UNSAVED:
-            self._postings = fold(self._postings)
+            self._postings = fold(self._postings, MAX_UNSAVED // 2)
         now = self._clock.monotonic()
+        under_way = self._task is not None and not self._task.done()
+        if self._why or (under_way and now - self._wrote > PATIENCE_SECONDS):
+            kept()
         if self._why and now - self._failed_at < RETRY_SECONDS:
             return
-        if self._task is None or self._task.done():
+        if not under_way:
+            self._wrote = now
             self._task = asyncio.get_running_loop().create_task(self._write())
 
     def status(self) -> LedgerStatus:
@@ -119,16 +145,17 @@ class LedgerWriter:
         )
 
     async def close(self) -> None:
-        """Write what is left, flush and close."""
+        """Write what is left, flush and close; give up on a disk that hangs."""
         if self._task is not None:
-            await asyncio.wait([self._task], timeout=10.0)
+            await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
         self._flushed = Seconds(float("-inf"))
-        await self._write()
-        if self._ledger is not None:
-            try:
-                await asyncio.wait_for(self._worker.run(self._ledger.close), 10.0)
-            except (TimeoutError, Busy):
-                log.warning("ledger_close_timed_out", path=str(self._dir))
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._write()
+                if self._ledger is not None:
+                    await self._worker.run(self._ledger.close)
+        except (TimeoutError, Busy):
+            log.warning("ledger_close_timed_out", path=str(self._dir))
         self._worker.stop()
 
     def submit_now(
@@ -139,32 +166,34 @@ class LedgerWriter:
         self._work(identities, state, postings)
 
     def close_now(self) -> None:
-        """Close in this thread."""
+        """Flush and close in this thread. Raises `LedgerError`."""
         if self._ledger is not None:
-            self._ledger.flush()
-            self._ledger.close()
+            try:
+                self._ledger.flush()
+            finally:
+                self._ledger.close()
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _open(self) -> tuple[list[StreamIdentity], bytes | None]:
-        ledger = Ledger.open(self._dir)
-        try:
-            identities, state = ledger.load()
-        except LedgerError:
-            ledger.close(clean=False)
-            raise
+    def _open(self) -> Loaded:
+        ledger, identities, state = Ledger.open_loaded(self._dir)
         self._ledger, self._identities, self._known = ledger, identities, len(identities)
         self._size = ledger.size_bytes()
         return identities, state
 
-    def _take_postings(self) -> list[Posting]:
-        postings, self._postings = self._postings, []
-        return postings
+    def _begin_anew(self, error: Corrupt) -> None:
+        try:
+            self._set_aside(error)
+            self._open()
+        except LedgerError as second:
+            self._fail(second)
+            self._identities = []
 
     async def _write(self) -> None:
         if self._state is None:
             return
-        identities, state, postings = self._identities, self._state, self._take_postings()
+        identities, state, kept = self._identities, self._state, self._kept
+        postings, self._postings = self._postings, []
         try:
             await self._worker.run(lambda: self._work(identities, state, postings))
         except Busy:
@@ -172,14 +201,21 @@ class LedgerWriter:
         except LedgerError as error:
             self._postings = [*postings, *self._postings]
             self._fail(error)
+        except Exception as error:  # a bug must not cost the detail either
+            self._postings = [*postings, *self._postings]
+            if not self._why:
+                log.exception("ledger_bug")
+            self._fail(explain(self._dir / FILE_NAME, error))
         else:
-            if self._unmaintained is not None:
-                self._fail(self._unmaintained)
-                self._unmaintained = None
+            failed, self._unmaintained = self._unmaintained, None
+            if failed is not None:
+                self._fail(failed)
                 return
             if self._why:
                 log.info("ledger_recovered", path=str(self._dir))
             self._why = ""
+        finally:
+            kept()
 
     def _work(
         self, identities: list[StreamIdentity], state: bytes, postings: Sequence[Posting]
@@ -191,41 +227,45 @@ class LedgerWriter:
         except Corrupt as error:
             self._set_aside(error)
             self._reopen().commit(list(enumerate(identities)), state, postings)
-            self._known = len(identities)
-            return
         self._known = len(identities)
         try:
-            self._maintain(ledger, self._clock.monotonic())
-        except Corrupt as error:
-            self._set_aside(error)
-            self._known = 0
+            try:
+                self._maintain(self._clock.monotonic())
+            except Corrupt as error:
+                self._set_aside(error)
+                self._reopen().commit(list(enumerate(identities)), state, [])
+            except Gone as error:
+                log.error("ledger_gone", why=str(error))
+                self._let_go()
+                self._reopen().commit(list(enumerate(identities))[self._known :], state, [])
+            self._known = len(identities)
         except LedgerError as error:
             # the postings are committed: this failure must not bring them back
             self._unmaintained = error
 
-    def _maintain(self, ledger: Ledger, now: float) -> None:
+    def _maintain(self, now: float) -> None:
         """Flush, check and prune, each when its time has come."""
+        ledger = self._ledger
+        assert ledger is not None
         if now - self._flushed >= self._flush_seconds:
-            self._flushed = Seconds(now)
             ledger.flush()
+            self._flushed = Seconds(now)
             self._size = ledger.size_bytes()
         if not self._checked and now - self._started > CHECK_AFTER_SECONDS:
-            self._checked = True
             ledger.check()
+            self._checked = True
         elif now - self._pruned > PRUNE_SECONDS:
-            self._pruned = Seconds(now)
             self._prune(ledger, now)
+            self._pruned = Seconds(now)
 
     def _reopen(self) -> Ledger:
         """Open the ledger again after it failed; its streams must be the ones we know."""
-        ledger = Ledger.open(self._dir)
-        known, _ = ledger.load()
+        ledger, known, _ = Ledger.open_loaded(self._dir)
         if known != self._identities[: len(known)]:
             # it could not be read at the start, so counting began anew: keep both
-            ledger.close()
-            aside = Ledger.set_aside(self._dir, now=self._clock.wall())
+            aside = ledger.set_aside(self._clock.wall())
             log.warning("ledger_set_aside", path=str(aside), why="it was unreadable at the start")
-            ledger, known = Ledger.open(self._dir), []
+            ledger, known, _ = Ledger.open_loaded(self._dir)
         self._ledger, self._known = ledger, len(known)
         return ledger
 
@@ -239,11 +279,16 @@ class LedgerWriter:
 
     def _set_aside(self, error: Corrupt) -> None:
         self._failures += 1
-        if self._ledger is not None:
-            self._ledger.close(clean=False)
-            self._ledger = None
-        aside = Ledger.set_aside(self._dir, now=self._clock.wall())
+        ledger, self._ledger, self._known = self._ledger, None, 0
+        wall = self._clock.wall()
+        path = self._dir / FILE_NAME
+        aside = ledger.set_aside(wall) if ledger else set_aside(path, wall)
         log.error("ledger_corrupt", why=str(error), set_aside_as=str(aside))
+
+    def _let_go(self) -> None:
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            ledger.close(clean=False)
 
     def _fail(self, error: LedgerError) -> None:
         self._failures += 1
@@ -251,27 +296,3 @@ class LedgerWriter:
         if not self._why:
             log.error("ledger_failing", why=str(error))
         self._why = str(error)
-
-
-def fold(postings: Sequence[Posting]) -> list[Posting]:
-    """Add up each hour's minutes in its first minute, so that energy is kept and detail is not."""
-    sums: dict[tuple[int, int], list[float]] = {}
-    for p in postings:
-        row = sums.setdefault((p.minute - p.minute % 60, p.stream), [0.0] * 3)
-        row[0] += p.joules
-        row[1] += p.seconds
-        row[2] += p.gap_seconds
-    return [Posting(minute, stream, *row) for (minute, stream), row in sorted(sums.items())]
-
-
-def _may_pass(error: LedgerError, state_dir: Path) -> bool:
-    """Tell a disk that is full or read-only, which may pass, from what only a person can mend."""
-    cause = error.__cause__
-    if isinstance(cause, OSError):
-        return cause.errno in {errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT}
-    if "newer Wattlas" in str(error):
-        return False
-    if os.statvfs(state_dir).f_flag & os.ST_RDONLY:
-        return True
-    ledger = state_dir / FILE_NAME
-    return os.access(state_dir, os.W_OK) and (not ledger.exists() or os.access(ledger, os.W_OK))

@@ -1,0 +1,109 @@
+"""A snapshot by hand that has something in every family."""
+
+from typing import Any
+
+from agent.meter import StreamIdentity, StreamView
+from agent.quantities import Component, Quality, Ratio, Seconds
+from agent.samples import Utilization
+from agent.snapshot import (
+    AgentCost,
+    BuildInfo,
+    CollectorStatus,
+    HostInfo,
+    HostPower,
+    LedgerView,
+    Snapshot,
+)
+
+
+def stream(
+    source: str, component: str, device: str, quality: str, joules: float, **more: Any
+) -> StreamView:
+    """Return a stream that counts now, unless `more` says otherwise."""
+    usual: dict[str, Any] = {
+        "seconds": 100.0,
+        "gap_seconds": 0.0,
+        "watts": joules / 100,
+        "half_width_watts": joules / 2000,
+        "counts_now": True,
+        "cross_check": False,
+        "retired": False,
+        "resets": 0,
+    }
+    identity = StreamIdentity(source, Component(component), device, Quality(quality))
+    return StreamView(identity=identity, joules=joules, **(usual | more))
+
+
+SECOND = {"counts_now": False, "cross_check": True}
+
+STREAMS = [
+    stream("rapl", "cpu", "package-0", "measured", 8000.5, resets=1),
+    stream("rapl", "cpu", "package-1", "measured", 0.0, watts=None, gap_seconds=12.5),
+    stream("rapl", "dram", "dram-0", "measured", 1500.0),
+    stream("hwmon", "cpu", "coretemp Package id 0", "integrated", 0.0, watts=79.0, **SECOND),
+    # a counter and a sensor of one device by one source: one series where quality is no label
+    stream("hwmon", "platform", "board", "measured", 20000.0, gap_seconds=3.0),
+    stream("hwmon", "platform", "board", "integrated", 400.0, gap_seconds=7.0, **SECOND),
+    stream("rapl", "platform", "psys", "measured", 0.0, watts=210.0, **SECOND),
+    stream("estimate", "storage", 'nvme0n1 "fast"\\disk\n', "estimated", 250.0),
+]
+
+
+def snapshot(**changes: Any) -> Snapshot:
+    """Return the snapshot with `changes`."""
+    fields: dict[str, Any] = {
+        "wall": 1_767_225_600.0,
+        "build": BuildInfo(version="1.2.3", revision="0123abc", python="3.11.2"),
+        "host": HostInfo(
+            host="node-7",
+            site="gz-1",
+            rack="r12",
+            grid_zone="CN-GD",
+            cpu_model="Intel(R) Xeon(R) Gold 6226R CPU @ 2.90GHz",
+            machine_id="0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        ),
+        "streams": STREAMS,
+        "host_joules": {
+            Quality.MEASURED: 29500.5,
+            Quality.INTEGRATED: 400.0,
+            Quality.ESTIMATED: 250.0,
+        },
+        "host_power": HostPower(
+            shares={
+                (Quality.MEASURED, "rapl"): 95.005,
+                (Quality.MEASURED, "hwmon"): 200.0,
+                (Quality.ESTIMATED, "estimate"): 2.5,
+            },
+            uncertainty_ratio=0.0525,
+        ),
+        "host_gap_seconds": 12.5,
+        "utilization": [
+            Utilization("host", Component.CPU, "all", Seconds(1.0), Ratio(0.375)),
+            Utilization("host", Component.NIC, "eth0", Seconds(1.0), Ratio(0.0)),
+        ],
+        "resets": {("rapl", "boot"): 2, ("rapl", "reset"): 1},
+        "collectors": [
+            CollectorStatus("estimate", None, None, {}),
+            CollectorStatus("hwmon", False, 2.0, {"timeout": 3, "io": 1}, "no answer"),
+            CollectorStatus("rapl", True, 0.00025, {}),
+        ],
+        "agent": AgentCost(cpu_seconds=4.25, resident_bytes=48_000_000, joules=17.5),
+        "ledger": LedgerView(up=True, failures=0, size_bytes=123_456, unsaved=2),
+        "late_seconds": 0.001,
+        "skipped_ticks": 4,
+    }
+    return Snapshot(**(fields | changes))
+
+
+def bare() -> Snapshot:
+    """Return the snapshot of an agent that has read nothing yet and keeps no ledger."""
+    return snapshot(
+        streams=[],
+        host_joules={},
+        host_power=HostPower({}, None),
+        utilization=[],
+        resets={},
+        collectors=[CollectorStatus("rapl", None, None, {})],
+        agent=AgentCost(cpu_seconds=0.0, resident_bytes=1, joules=None),
+        ledger=None,
+    )

@@ -1,0 +1,179 @@
+"""What is printed of a snapshot: the golden pages, and what holds for every page.
+
+`WATTLAS_GOLDEN=write pytest tests/unit/exporters` writes the golden pages anew; read the diff.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as openmetrics
+from unit.exporters.made import bare, snapshot, stream
+
+from agent.quantities import Component, Quality
+from exporters.prometheus import PrometheusPages
+
+GOLDEN = Path(__file__).parents[2] / "fixtures/exporter"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+CONTRACT = {
+    "wattlas_build_info": ("gauge", "version revision python"),
+    "wattlas_host_info": ("gauge", "host site rack grid_zone cpu_model machine_id"),
+    "wattlas_component_energy_joules": ("counter", "component device source quality"),
+    "wattlas_component_power_watts": ("gauge", "component device source quality"),
+    "wattlas_crosscheck_power_watts": ("gauge", "component device source"),
+    "wattlas_component_utilization_ratio": ("gauge", "component device"),
+    "wattlas_host_energy_joules": ("counter", "quality"),
+    "wattlas_host_power_watts": ("gauge", "quality source"),
+    "wattlas_host_power_uncertainty_ratio": ("gauge", ""),
+    "wattlas_energy_gap_seconds": ("counter", "component device source"),
+    "wattlas_counter_resets": ("counter", "collector reason"),
+    "wattlas_collector_up": ("gauge", "collector"),
+    "wattlas_collector_duration_seconds": ("gauge", "collector"),
+    "wattlas_collector_failures": ("counter", "collector reason"),
+    "wattlas_agent_cpu_seconds": ("counter", ""),
+    "wattlas_agent_resident_bytes": ("gauge", ""),
+    "wattlas_agent_energy_joules": ("counter", ""),
+}
+
+
+def page(of, accept=""):
+    return PrometheusPages(lambda: of).page(accept, gzipped=False).body.decode()
+
+
+def families(text):
+    return {family.name: family for family in parser.text_string_to_metric_families(text)}
+
+
+def series(text):
+    """Return name and labels of every sample to its value; no sample may come twice."""
+    found = {}
+    for family in families(text).values():
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, f"{key} comes twice"
+            found[key] = sample.value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "accept"), [("metrics.txt", ""), ("openmetrics.txt", OPENMETRICS)]
+)
+def test_the_page_is_the_golden_one(name, accept):
+    text = page(snapshot(), accept)
+    if os.environ.get("WATTLAS_GOLDEN") == "write":
+        (GOLDEN / name).write_text(text)
+    assert text == (GOLDEN / name).read_text()
+
+
+def test_names_types_and_labels_are_the_contracts():
+    found = families(page(snapshot()))
+    for name, (kind, labels) in CONTRACT.items():
+        assert found[name].type == kind, name
+        shown = {" ".join(sorted(sample.labels)) for sample in found[name].samples}
+        assert shown == {" ".join(sorted(labels.split()))}, name
+        total = "_total" if kind == "counter" else ""
+        assert {sample.name for sample in found[name].samples} == {name + total}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed here")
+@pytest.mark.parametrize("of", [snapshot(), snapshot(resets={}), bare()])
+def test_promtool_has_nothing_to_say_but_about_one_name_of_the_contract(of):
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=page(of),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # It counts resets of counters; promlint takes the word for the metric's own type.
+    word = "wattlas_counter_resets_total metric name should not include type 'counter'\n"
+    assert done.stdout + done.stderr == (word if of.resets else "")
+
+
+@pytest.mark.parametrize("of", [snapshot(), bare()])
+def test_openmetrics_says_the_same_as_text(of):
+    strict = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in openmetrics.text_string_to_metric_families(page(of, OPENMETRICS))
+        for sample in family.samples
+    }
+    assert strict == series(page(of))
+
+
+def test_what_is_unknown_is_not_there():
+    text = page(bare())
+    assert not [name for name in families(text) if "power" in name or "component" in name]
+    for absent in ("collector_up", "agent_energy", "ledger", "uncertainty"):
+        assert absent not in text
+
+
+def test_nothing_counted_is_zero_and_never_read_is_absent():
+    values = series(page(snapshot()))
+    package_1 = {"component": "cpu", "device": "package-1", "source": "rapl"}
+    measured = package_1 | {"quality": "measured"}
+    energy = ("wattlas_component_energy_joules_total", tuple(sorted(measured.items())))
+    power = ("wattlas_component_power_watts", tuple(sorted(measured.items())))
+    gap = ("wattlas_energy_gap_seconds_total", tuple(sorted(package_1.items())))
+    assert (values[energy], power in values, values[gap]) == (0.0, False, 12.5)
+
+
+def test_the_parts_sum_to_the_host():
+    values = series(page(snapshot()))
+
+    def total(name):
+        return sum(value for (found, _), value in values.items() if found == name)
+
+    parts = total("wattlas_component_energy_joules_total")
+    assert parts == total("wattlas_host_energy_joules_total")
+    assert total("wattlas_component_power_watts") == pytest.approx(
+        total("wattlas_host_power_watts")
+    )
+
+
+def test_one_source_with_a_counter_and_a_sensor_is_one_series_without_quality():
+    values = series(page(snapshot()))
+    board = {"component": "platform", "device": "board", "source": "hwmon"}
+    gap = ("wattlas_energy_gap_seconds_total", tuple(sorted(board.items())))
+    second = ("wattlas_crosscheck_power_watts", tuple(sorted(board.items())))
+    assert (values[gap], values[second]) == (7.0, 4.0)
+
+
+watts = st.none() | st.floats(0, 1e6)
+views = st.builds(
+    stream,
+    st.sampled_from(["rapl", "hwmon"]),
+    st.sampled_from(list(Component)),
+    st.sampled_from(["a", 'b "\\\n', "ü", ""]),
+    st.sampled_from(list(Quality)),
+    st.floats(0, 1e15),
+    watts=watts,
+    gap_seconds=st.floats(0, 1e9),
+    counts_now=st.booleans(),
+    cross_check=st.booleans(),
+)
+
+
+@given(st.lists(views, max_size=12, unique_by=lambda view: view.identity))
+def test_no_series_comes_twice_whatever_the_streams(streams):
+    values = series(page(snapshot(streams=streams)))
+    shown = [value for (name, _), value in values.items() if "component_energy" in name]
+    assert sorted(shown) == sorted(v.joules for v in streams if v.joules or not v.cross_check)
+
+
+@given(st.lists(st.tuples(views, views), max_size=6))
+def test_gaps_never_fall_when_a_stream_joins(pairs):
+    """Prometheus would take a fall for a restart of the counter."""
+    streams = list({view.identity: view for pair in pairs for view in pair}.values())
+
+    def gaps(of):
+        values = series(page(snapshot(streams=of)))
+        return {key: value for key, value in values.items() if "energy_gap" in key[0]}
+
+    after = gaps(streams)
+    assert all(after[key] >= value for key, value in gaps(streams[: len(pairs)]).items())
