@@ -109,8 +109,10 @@ class Host(BlockingCollector):
             result = function()
         except _UNPARSABLE as error:
             path = self.context.paths.procfs / file
-            reason = "io" if isinstance(error, OSError) else "garbage"
-            self._problems[what] = Problem(what, f"{path}: {error}", reason=reason)
+            reason, why = "garbage", str(error)
+            if isinstance(error, OSError):
+                reason, why = "io", error.strerror or why
+            self._problems[what] = Problem(what, f"{path}: {why}", reason=reason)
             return None
         except Unreadable as error:
             self._problems[what] = error.problem(what)

@@ -5,8 +5,9 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -48,8 +49,16 @@ class Measured(msgspec.Struct, frozen=True):
 @click.command(context_settings={"ignore_unknown_options": True})
 @config_option
 @json_option
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Write the report there and not after CMD's own output.",
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD …")
-def measure(config: Path | None, as_json: bool, command: tuple[str, ...]) -> int:
+def measure(
+    config: Path | None, as_json: bool, output: TextIO | None, command: tuple[str, ...]
+) -> int:
     """Run CMD and print the energy of the whole host while it ran.
 
     Whatever else the host does meanwhile is in the figure. Exits with CMD's own status.
@@ -57,7 +66,7 @@ def measure(config: Path | None, as_json: bool, command: tuple[str, ...]) -> int
     \b
     Examples:
       wattlas measure -- make -j8
-      wattlas measure --json -- python3 train.py
+      wattlas measure --json --output energy.json -- python3 train.py
     """
     from agent import logs  # noqa: PLC0415
 
@@ -65,10 +74,11 @@ def measure(config: Path | None, as_json: bool, command: tuple[str, ...]) -> int
     settings, found = load_settings(config)
     settings = _sampled_faster(settings)
     result = asyncio.run(_measure(settings, found, command))
-    if as_json:
-        print_json(document(result))
-    else:
-        _print(result)
+    with redirect_stdout(output) if output else nullcontext():
+        if as_json:
+            print_json(document(result))
+        else:
+            _print(result)
     return result.exit_status
 
 

@@ -42,14 +42,20 @@ class Connection:
 
     def get(self) -> Answer:
         """Scrape once. Raises OSError, also for an answer that is not 200."""
-        if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), TIMEOUT_SECONDS)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        kept = self._socket is not None
         try:
-            return self._get(self._socket)
+            return self._get(self._socket or self._connect())
         except OSError:
             self.close()
-            raise
+            if not kept:
+                raise
+        # The other side lets go of a connection that nobody used for a while.
+        return self._get(self._connect())
+
+    def _connect(self) -> socket.socket:
+        self._socket = socket.create_connection(("127.0.0.1", self._port), TIMEOUT_SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._socket
 
     def close(self) -> None:
         """Let go of the connection."""

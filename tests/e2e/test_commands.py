@@ -121,6 +121,22 @@ def test_measure_hands_signals_on(here):
     assert process.returncode == 128 + signal.SIGTERM
 
 
+def test_measure_keeps_its_report_apart_from_what_the_command_prints(here, tmp_path):
+    report = tmp_path / "energy.json"
+    result = wattlas(
+        "measure", "--config", here, "--json", "--output", report, "--", "echo", "mine alone"
+    )
+    assert done(result) == "mine alone\n"
+    assert json.loads(report.read_text())["energy_joules"]["total"] > 0
+
+
+def test_measure_does_not_run_the_command_if_its_report_has_no_place(here, tmp_path):
+    command = ["touch", tmp_path / "ran"]
+    result = wattlas("measure", "--config", here, "--output", tmp_path / "no/e", "--", *command)
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_measure_passes_the_commands_own_options(here):
     result = wattlas("measure", "--config", here, "--", "echo", "--json", "-x", "--", "--config")
     assert done(result).splitlines()[0] == "--json -x -- --config"
