@@ -1,10 +1,6 @@
 """The composition root: collectors, meter, ledger and snapshot of one agent, and its tick."""
 
 import asyncio
-import contextlib
-import os
-import resource
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,12 +14,12 @@ from agent.lane import Lane
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
 from agent.meter import Meter
+from agent.own_cost import OwnCost
 from agent.quantities import Component, Ratio, Seconds
 from agent.runner import Runner
 from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
 from agent.settings import Settings
 from agent.snapshot import (
-    AgentCost,
     LedgerView,
     Snapshot,
     host_joules,
@@ -33,8 +29,6 @@ from agent.snapshot import (
 GRACE_SECONDS: Final = 0.25
 """How long a tick waits for quick collectors before it settles without them."""
 UNKNOWN_BOOT: Final = "unknown-"
-OWN_COST_SECONDS: Final = 5.0
-"""How often the agent looks at what it costs itself."""
 UTILIZATION_SECONDS: Final = 60.0
 """A utilisation older than this is unknown."""
 
@@ -68,12 +62,11 @@ class App:
         self._runners: list[Runner] = []
         self._lane = Lane(clock)
         self._totals: dict[str, float] = {}
+        self._own_cost = OwnCost(self._totals)
+        self._ledger_failures = 0
+        """Those of earlier lives."""
         self._meter = Meter()
-        self._cpu_seconds = 0.0
-        self._cpu_at: float | None = None
-        self._cores = os.cpu_count() or 1
         self._late = 0.0
-        self._skipped = 0
         self._ticks = 0
         self._retired: set[str] = set()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -105,7 +98,8 @@ class App:
         except (msgspec.MsgspecError, ValueError) as error:
             self._ledger.disown(f"the saved state is not understood ({error})")
             return None
-        self._totals = state.totals
+        self._totals.update(state.totals)
+        self._ledger_failures = int(self._totals.get("ledger_failures", 0))
         return meter
 
     def _boot_id(self, now: float) -> str:
@@ -172,8 +166,9 @@ class App:
             self._retired = gone
         self._meter.settle(self._clock.boottime(), self._clock.wall())
         self._late = late
-        self._skipped += skipped
-        self._account_for_ourselves()
+        if skipped:
+            self._totals["ticks_skipped"] = self._totals.get("ticks_skipped", 0) + skipped
+        self._own_cost.account(self.latest_utilization(Component.CPU, "all"), self._cpu_watts)
         self._submit(self._take_snapshot())
         self.ticked_at = self._clock.monotonic()
 
@@ -227,6 +222,7 @@ class App:
         for runner in self._runners:
             for reason, count in runner.failures.items():
                 self._totals[f"failures {runner.name} {reason}"] = count
+        self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
         state = self._encode(AgentState(self._meter.state, self._totals))
         self._ledger.submit(self._meter.identities, state, postings, lambda: self._publish(picture))
 
@@ -274,16 +270,17 @@ class App:
             ],
             resets=resets,
             collectors=[runner.status() for runner in self._runners],
-            agent=AgentCost(
-                cpu_seconds=self._totals.get("agent_cpu_seconds", 0.0),
-                resident_bytes=_resident_bytes(),
-                joules=self._totals.get("agent_joules"),
-            ),
-            ledger=LedgerView(ledger.up, ledger.failures, ledger.size_bytes, ledger.unsaved)
+            agent=self._own_cost.view(),
+            ledger=LedgerView(
+                ledger.up,
+                self._ledger_failures + ledger.failures,
+                ledger.size_bytes,
+                ledger.unsaved,
+            )
             if ledger
             else None,
             late_seconds=self._late,
-            skipped_ticks=self._skipped,
+            skipped_ticks=int(self._totals.get("ticks_skipped", 0)),
         )
 
     # -- inside -------------------------------------------------------------------------------
@@ -327,45 +324,13 @@ class App:
             if key.startswith(prefix)
         }
 
-    def _account_for_ourselves(self) -> None:
-        """Add the agent's own CPU time, and its share of the CPU's energy, every few seconds.
-
-        Share = our CPU time over all busy CPU time, of all the CPU's power: the idle part is
-        shared by what is busy, so this is an upper bound.
-        """
-        now = time.monotonic()
-        if self._cpu_at is not None and now - self._cpu_at < OWN_COST_SECONDS:
-            return
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = usage.ru_utime + usage.ru_stime
-        spent, self._cpu_seconds = cpu - self._cpu_seconds, cpu
-        self._totals["agent_cpu_seconds"] = self._totals.get("agent_cpu_seconds", 0.0) + spent
-        before, self._cpu_at = self._cpu_at, now
-        busy_ratio = self.latest_utilization(Component.CPU, "all")
-        if before is None or busy_ratio is None:
-            return
-        watts = sum(
+    def _cpu_watts(self) -> float:
+        return sum(
             view.watts or 0.0
             for view in self._meter.views()
             if view.counts_now and view.identity.component == Component.CPU
         )
-        elapsed = now - before
-        busy = max(spent, busy_ratio * elapsed * self._cores)
-        if watts and busy > 0:
-            self._totals["agent_joules"] = (
-                self._totals.get("agent_joules", 0.0) + watts * elapsed * spent / busy
-            )
 
 
 def _nothing() -> None:
     """Nobody waits."""
-
-
-def _resident_bytes() -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return int(os.read(statm, 128).split()[1]) * resource.getpagesize()
-        finally:
-            os.close(statm)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
