@@ -21,6 +21,7 @@ class OwnCost:
     def __init__(self, totals: dict[str, float]) -> None:
         self._totals = totals
         self._cpu_seconds = 0.0
+        self._resident_bytes = _resident_bytes()
         self._at: float | None = None
         self._cores = os.cpu_count() or 1
 
@@ -33,6 +34,7 @@ class OwnCost:
         now = time.monotonic()
         if self._at is not None and now - self._at < EVERY_SECONDS:
             return
+        self._resident_bytes = _resident_bytes()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu = usage.ru_utime + usage.ru_stime
         spent, self._cpu_seconds = cpu - self._cpu_seconds, cpu
@@ -50,7 +52,7 @@ class OwnCost:
         """Return the sums so far; the energy is None until CPU power has been known."""
         return AgentCost(
             cpu_seconds=self._totals.get(CPU_SECONDS, 0.0),
-            resident_bytes=_resident_bytes(),
+            resident_bytes=self._resident_bytes,
             joules=self._totals.get(JOULES),
         )
 
