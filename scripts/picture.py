@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,9 @@ def main() -> None:
     console.print(Text("$ wattlas read", style="bold"))
     console.print(Text.from_ansi(printed.rstrip()))
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    console.save_svg(str(PICTURE), title="one reading of a simulated two-socket server")
+    svg = console.export_svg(title="one reading of a simulated two-socket server")
+    # rich would have the reader's browser fetch a font from somebody's server
+    PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
     print(f"wrote {PICTURE.relative_to(ROOT)}")
 
 
