@@ -187,13 +187,13 @@ class App:
             and not runner.task.done()
             and (runner.quick or self._grace is None)
         ]
-        if not shared:
-            if waiting:
-                await asyncio.wait(waiting, timeout=self._grace)
-            return
-        lane = self._lane.start(shared)
-        await asyncio.wait([lane, *waiting], timeout=self._grace)
-        self._lane.finish(lane, self._deliver)
+        lane = self._lane.start(shared) if shared else None
+        if lane is not None:
+            waiting.append(lane)
+        if waiting:
+            await asyncio.wait(waiting, timeout=self._grace)
+        if lane is not None:
+            self._lane.finish(lane, self._deliver)
 
     def _deliver(self, samples: Sequence[Sample]) -> None:
         """Take one collector's samples, as soon as they are there."""

@@ -112,8 +112,9 @@ class Collector(Protocol):
 class BlockingCollector:
     """A collector whose reading blocks: files, ioctls, vendor libraries.
 
-    A subclass defines `read`. It runs in a daemon thread of the collector's own, so a sensor
-    that hangs holds up nothing but itself.
+    A subclass defines `read`. The running agent calls it in the thread that quick collectors
+    share (`agent/lane.py`), or in one of its own once it is slow. `collect`, for whoever has a
+    collector by itself, calls it in a thread of the collector's.
     """
 
     Settings: ClassVar[type[CollectorSettings]] = CollectorSettings

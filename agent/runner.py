@@ -219,9 +219,12 @@ class Runner:
     def _failed(self, reason: str, why: str, remedy: str = "", *, quiet: bool = False) -> None:
         self.failures[reason] = self.failures.get(reason, 0) + 1
         if self._up is not False and not quiet:
-            extra = {"remedy": remedy} if remedy else {}
-            log.warning("collector_failing", collector=self.name, why=why, **extra)
+            self._warn("collector_failing", why, remedy)
         self._up, self._why, self._remedy = False, why, remedy
+
+    def _warn(self, event: str, why: str, remedy: str, **about: str) -> None:
+        extra = {"remedy": remedy} if remedy else {}
+        log.warning(event, collector=self.name, **about, why=why, **extra)
 
     def _succeeded(self) -> None:
         if self._up is False:
@@ -235,14 +238,7 @@ class Runner:
             self.failures[problem.reason] = self.failures.get(problem.reason, 0) + 1
             now_known[problem.what] = problem.reason
             if problem.what not in self._known:
-                extra = {"remedy": problem.remedy} if problem.remedy else {}
-                log.warning(
-                    "source_failing",
-                    collector=self.name,
-                    source=problem.what,
-                    why=problem.why,
-                    **extra,
-                )
+                self._warn("source_failing", problem.why, problem.remedy, source=problem.what)
         for what in self._known.keys() - now_known.keys():
             log.info("source_recovered", collector=self.name, source=what)
         self._known = now_known

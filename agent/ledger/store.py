@@ -25,6 +25,8 @@ PAGE_AND_FRAME: Final = 4096 + 24
 FILE_NAME: Final = "ledger.db"
 HOUR_MINUTES: Final = 60
 DAY_MINUTES: Final = 1440
+LEVELS: Final = (("minute", 1), ("hour", HOUR_MINUTES), ("day", DAY_MINUTES))
+"""The tables of energy, and how many minutes each row of one is."""
 Loaded = tuple[list[StreamIdentity], bytes | None]
 """The streams by index and the last state; None if there is none yet."""
 
@@ -120,15 +122,14 @@ class Ledger:
                     " ON CONFLICT (id) DO UPDATE SET crc32 = ?1, body = ?2",
                     (zlib.crc32(state, seal), state),
                 )
-                for level, minutes in (("minute", 1), ("hour", HOUR_MINUTES), ("day", DAY_MINUTES)):
-                    if postings:
-                        self._db.executemany(
-                            _ADD.format(level=level),
-                            [
-                                (p.minute // minutes, p.stream, p.joules, p.seconds, p.gap_seconds)
-                                for p in postings
-                            ],
-                        )
+                for level, minutes in LEVELS if postings else ():
+                    self._db.executemany(
+                        _ADD.format(level=level),
+                        [
+                            (p.minute // minutes, p.stream, p.joules, p.seconds, p.gap_seconds)
+                            for p in postings
+                        ],
+                    )
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
         self._seal = seal
