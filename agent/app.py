@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -160,10 +161,10 @@ class App:
         ]
         self._ticks += 1
         await self._poll(due)
-        gone = {runner.name for runner in self._runners if runner.gone}
+        gone = {runner.name for runner in self._runners if runner.gone or runner.away}
         if gone - self._retired:
             self._meter.retire(sorted(gone))
-            self._retired = gone
+        self._retired = gone
         self._meter.settle(self._clock.boottime(), self._clock.wall())
         self._late = late
         if skipped:
@@ -201,7 +202,7 @@ class App:
         for sample in samples:
             if isinstance(sample, Utilization):
                 self._utilization[sample.component, sample.device] = sample
-            else:
+            elif isinstance(sample, EnergyCounter | PowerReading):
                 energy.append(sample)
             if self._record is not None:
                 self._record(sample)
@@ -293,6 +294,8 @@ class App:
             paths=self._settings.paths,
             clock=self._clock,
             latest_utilization=self.latest_utilization,
+            work=self._settings.work,
+            work_socket=self._work_socket(),
         )
         self._runners, self._retired = [], set()
         off = [name for name in self._known_sources() if name not in self._found.classes]
@@ -312,6 +315,11 @@ class App:
                 )
             )
         self._meter.retire(off)
+
+    def _work_socket(self) -> Path | None:
+        """Return where to listen for work; a short run leaves that to the agent."""
+        path = self._settings.agent.work_socket
+        return Path(path) if path and self._ledger is not None else None
 
     def _known_sources(self) -> set[str]:
         return {identity.source for identity in self._meter.identities}

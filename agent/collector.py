@@ -20,16 +20,49 @@ from agent.worker import Worker
 ENTRY_POINT_GROUP = "wattlas.collectors"
 
 
+class ScrapeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[work.scrape.NAME]`: a program's own counters of work; NAME is the workload."""
+
+    url: str
+    """Its Prometheus page, e.g. "http://127.0.0.1:8000/metrics"."""
+    preset: Literal["vllm", "sglang", "tgi", "triton"] | None = None
+    """Which program it is; none: `counters` says what to read."""
+    counters: dict[str, str] = {}
+    """Metric to unit of work, e.g. {"myserver_images_total" = "images"}; adds to the preset's."""
+    device: str = ""
+    """Whose energy the work takes: an accelerator's label, "gpu", "cpu"; "": the whole host."""
+    flop_per_token: float | None = None
+    """Floating-point operations per token, about 2 x parameters for inference; none: not known."""
+    precision: str = ""
+    """Of those operations, e.g. "fp16_tensor"."""
+    token_file: str = ""
+    """File with a bearer token for the page."""
+
+
+class WorkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[work]`: useful work, reported by programs or read from their own counters."""
+
+    socket_mode: str = "0660"
+    """Permissions of agent.work_socket: who may report. "0666" lets every user of the host."""
+    max_workloads: int = 100
+    """Different pairs of workload and unit that are kept; a report of another is refused."""
+    scrape: dict[str, ScrapeSettings] = {}
+    """Programs whose own counters are read; one table each."""
+
+
 class Absent(Exception):
     """There is nothing here to read: stop quietly until the settings or the hardware change.
 
     `remedy` is the command or step that would make it readable, where there is one.
+    `again_seconds`: look again after so long, where the hardware can come without a reboot (a
+    driver that is loaded later); None: never. A look that finds nothing must cost next to nothing.
     """
 
-    def __init__(self, why: str, remedy: str = "") -> None:
+    def __init__(self, why: str, remedy: str = "", *, again_seconds: float | None = None) -> None:
         super().__init__(why)
         self.why = why
         self.remedy = remedy
+        self.again_seconds = again_seconds
 
 
 class Transient(Exception):
@@ -72,6 +105,10 @@ class Context:
     clock: Clock
     latest_utilization: Callable[[Component, str], Ratio | None]
     """The newest utilisation of a device that any collector has reported, None if none has."""
+    work: WorkSettings = WorkSettings()
+    """`[work]`: what a program may report, and where programs' own counters are."""
+    work_socket: Path | None = None
+    """Where to listen for reports of work; None: do not (a short run beside the agent)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Runner:
         self.task: asyncio.Task[None] | None = None
         self.gone = False
         """Nothing here to read: not polled any more."""
+        self.away = False
+        """Nothing here to read now: looked for again later."""
         self._closed = False
         self._blocking: BlockingCollector | None = None
         if isinstance(collector, BlockingCollector):
@@ -213,7 +215,12 @@ class Runner:
             return
         if self._up is not None:
             log.info("collector_gone", collector=self.name, why=absent.why)
-        self._up, self._why, self._remedy, self.gone = None, absent.why, absent.remedy, True
+        self._up, self._why, self._remedy = None, absent.why, absent.remedy
+        if absent.again_seconds is not None:
+            self._not_before = self._clock.monotonic() + absent.again_seconds
+            self.away = True
+            return
+        self.gone = True
         self.close()
 
     def _failed(self, reason: str, why: str, remedy: str = "", *, quiet: bool = False) -> None:
@@ -229,7 +236,7 @@ class Runner:
     def _succeeded(self) -> None:
         if self._up is False:
             log.info("collector_recovered", collector=self.name)
-        self._up, self._why, self._remedy = True, "", ""
+        self._up, self._why, self._remedy, self.away = True, "", "", False
         problems = self.collector.problems()
         if not problems and not self._known:
             return

@@ -2,14 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 
-from agent.collector import CollectorSettings, Paths
+from agent.collector import CollectorSettings, Paths, WorkSettings
 
 DEFAULT_FILE = Path("/etc/wattlas/wattlas.toml")
 MIN_INTERVAL_SECONDS = 0.1
@@ -34,7 +34,7 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     web_config: str = ""
     """exporter-toolkit web.yml for TLS and basic auth. Not in this version: it must be empty."""
     work_socket: str = "/run/wattlas/work.sock"
-    """Unix socket for work reports. Not opened by this version."""
+    """Unix socket for reports of useful work (POST /v1/work); "": none."""
 
 
 class PathSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,11 +68,21 @@ class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Least time between flushes to the disk (fsync): what a power cut can cost in detail."""
 
 
+class FlopsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[flops]`: what accelerators could do at best."""
+
+    peak: dict[str, dict[str, float]] = {}
+    """Dense peaks in TFLOP/s that our table does not have or has otherwise, by the device's exact
+    name and precision: {"Ascend910B3" = {fp16_tensor = 313.0}}."""
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     agent: Agent = Agent()
     paths: PathSettings = PathSettings()
     host: Host = Host()
     ledger: LedgerSettings = LedgerSettings()
+    work: WorkSettings = WorkSettings()
+    flops: FlopsSettings = FlopsSettings()
     collectors: dict[str, Any] = {}
     site: dict[str, Any] = {}
     carbon: dict[str, Any] = {}
@@ -87,6 +97,8 @@ class Settings:
     agent: Agent
     host: Host
     ledger: LedgerSettings
+    work: WorkSettings
+    flops: FlopsSettings
     paths: Paths
     collectors: Mapping[str, CollectorSettings]
     unused_sections: tuple[str, ...]
@@ -160,6 +172,8 @@ def parse(
         agent=file.agent,
         host=file.host,
         ledger=file.ledger,
+        work=file.work,
+        flops=file.flops,
         paths=Paths(procfs=Path(file.paths.procfs), sysfs=Path(file.paths.sysfs)),
         collectors={name: chosen.get(name, cls()) for name, cls in collectors.items()},
         unused_sections=tuple(name for name in LATER_SECTIONS if name in raw),
@@ -199,6 +213,7 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
     for key in ("minute_days", "hour_days", "flush_seconds"):
         if not 0 < getattr(settings.ledger, key) < 1e6:
             raise wrong(("ledger", key), "must be more than 0 and less than a million")
+    _check_work(settings, wrong)
     intervals: list[tuple[tuple[str, ...], float]] = [
         (("agent", "interval_seconds"), settings.agent.interval_seconds)
     ]
@@ -212,6 +227,29 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
     for interval_key, seconds in intervals:
         if not MIN_INTERVAL_SECONDS <= seconds <= 3600:
             raise wrong(interval_key, f"must be from {MIN_INTERVAL_SECONDS} to 3600 seconds")
+
+
+def _check_work(settings: Settings, wrong: Callable[[tuple[str, ...], str], Exception]) -> None:
+    work = settings.work
+    if not re.fullmatch(r"0?[0-7]{3}", work.socket_mode):
+        raise wrong(("work", "socket_mode"), 'write it as an octal mode, e.g. "0660"')
+    if not 1 <= work.max_workloads <= 10_000:
+        raise wrong(("work", "max_workloads"), "must be from 1 to 10000")
+    for name, scrape in work.scrape.items():
+        key = ("work", "scrape", name)
+        if not scrape.url.startswith(("http://", "https://")):
+            raise wrong((*key, "url"), f"{scrape.url!r} is no address; it begins with http://")
+        if scrape.preset is None and not scrape.counters:
+            raise wrong(key, "name a preset, or the metrics to read in counters")
+        if scrape.flop_per_token is not None and not 0 < scrape.flop_per_token < 1e18:
+            raise wrong((*key, "flop_per_token"), "must be more than 0 and less than 1e18")
+    for name, peaks in settings.flops.peak.items():
+        for precision, teraflops in peaks.items():
+            if not 0 < teraflops < 1e9:
+                raise wrong(
+                    ("flops", "peak", name, precision),
+                    "must be more than 0 TFLOP/s and less than 1e9",
+                )
 
 
 _AT = re.compile(r"^(?P<why>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)

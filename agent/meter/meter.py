@@ -108,6 +108,14 @@ class Meter:
             if stream.identity.source in sources and not stream.state.retired:
                 stream.retire()
 
+    def keep_only(self, source: str, component: Component, devices: Sequence[str]) -> None:
+        """Let those of a source's streams of a component rest whose device is not named."""
+        for stream in self._streams:
+            who = stream.identity
+            theirs = (who.source, who.component) == (source, component)
+            if theirs and who.device not in devices and not stream.state.retired:
+                stream.retire()
+
     def close_minutes(self, wall: Seconds) -> list[Posting]:
         """Take out the postings of every minute but the current one."""
         return minutes.close(self.state.open_minutes, int(wall // minutes.MINUTE))

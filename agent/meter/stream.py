@@ -187,7 +187,7 @@ class Stream:
             if outcome is not NoEnergy.AMBIGUOUS:
                 self.reset = outcome.value
             return None
-        return outcome
+        return outcome * sample.calibration
 
     def _remember(self, sample: EnergyCounter | PowerReading) -> None:
         state = self.state
