@@ -9,16 +9,16 @@ import msgspec
 import structlog
 
 from agent import host as this_host
+from agent.accounts import Accounts
 from agent.clock import Clock
 from agent.collector import Context, Found, Problem
 from agent.lane import Lane
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
-from agent.meter import Meter
 from agent.own_cost import OwnCost
 from agent.quantities import Component, Ratio, Seconds
 from agent.runner import Runner
-from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
+from agent.samples import Sample, Utilization
 from agent.settings import Settings
 from agent.snapshot import (
     LedgerView,
@@ -64,9 +64,10 @@ class App:
         self._lane = Lane(clock)
         self._totals: dict[str, float] = {}
         self._own_cost = OwnCost(self._totals)
+        self._told_refused: set[str] = set()
         self._ledger_failures = 0
         """Those of earlier lives."""
-        self._meter = Meter()
+        self._accounts = Accounts({}, peaks_of=self._peaks_of)
         self._late = 0.0
         self._ticks = 0
         self._retired: set[str] = set()
@@ -81,13 +82,14 @@ class App:
     def start(self) -> None:
         """Open the ledger and go on from it. Raises `LedgerError` where only a person can help."""
         intervals = self._intervals()
-        self._meter = self._go_on(intervals) or Meter(intervals)
+        self._accounts = self._go_on(intervals) or Accounts(intervals, peaks_of=self._peaks_of)
+        self._accounts.tally.max_workloads = self._settings.work.max_workloads
         now, wall = self._clock.boottime(), self._clock.wall()
-        self._meter.begin(self._boot_id(now), now, wall)
+        self._accounts.meter.begin(self._boot_id(now), now, wall)
         self._make_runners()
 
-    def _go_on(self, intervals: dict[str, float]) -> Meter | None:
-        """Return the meter as the ledger has it; None if it has none that can be understood."""
+    def _go_on(self, intervals: dict[str, float]) -> Accounts | None:
+        """Return what the ledger has; None if it has nothing that can be understood."""
         if self._ledger is None:
             return None
         identities, body = self._ledger.open()
@@ -95,17 +97,28 @@ class App:
             return None
         try:
             state = msgspec.msgpack.decode(body, type=AgentState)
-            meter = Meter(intervals, identities, state.meter)
+            accounts = Accounts(
+                intervals, identities, state.meter, state.work, peaks_of=self._peaks_of
+            )
         except (msgspec.MsgspecError, ValueError) as error:
             self._ledger.disown(f"the saved state is not understood ({error})")
             return None
         self._totals.update(state.totals)
         self._ledger_failures = int(self._totals.get("ledger_failures", 0))
-        return meter
+        return accounts
+
+    def _peaks_of(self, name: str) -> dict[str, float]:
+        """Return a device's dense peaks in FLOP/s: what the operator says, else our table."""
+        said = self._settings.flops.peak.get(name)
+        if said is not None:
+            return {precision: teraflops * 1e12 for precision, teraflops in said.items()}
+        from agent.flops.catalog import peaks_of  # noqa: PLC0415 - only hosts with accelerators
+
+        return peaks_of(name)
 
     def _boot_id(self, now: float) -> str:
         found = this_host.boot_id(self._settings.paths)
-        state = self._meter.state
+        state = self._accounts.meter.state
         went_on = bool(state.boot_id) and now >= state.boottime
         if found and went_on and state.boot_id.startswith(UNKNOWN_BOOT):
             state.boot_id = found  # it could not be read before: no second reboot
@@ -127,7 +140,8 @@ class App:
             runner.close()
         self._settings = settings
         self._host = this_host.host_info(settings.host, settings.paths)
-        self._meter.set_intervals(self._intervals())
+        self._accounts.tally.max_workloads = settings.work.max_workloads
+        self._accounts.meter.set_intervals(self._intervals())
         self._make_runners()
         self._ticks = 0
 
@@ -163,9 +177,10 @@ class App:
         await self._poll(due)
         gone = {runner.name for runner in self._runners if runner.gone or runner.away}
         if gone - self._retired:
-            self._meter.retire(sorted(gone))
+            self._accounts.meter.retire(sorted(gone))
         self._retired = gone
-        self._meter.settle(self._clock.boottime(), self._clock.wall())
+        self._accounts.settle(self._clock.boottime(), self._clock.wall())
+        self._say_what_is_refused()
         self._late = late
         if skipped:
             self._totals["ticks_skipped"] = self._totals.get("ticks_skipped", 0) + skipped
@@ -198,16 +213,12 @@ class App:
 
     def _deliver(self, samples: Sequence[Sample]) -> None:
         """Take one collector's samples, as soon as they are there."""
-        energy: list[EnergyCounter | PowerReading] = []
         for sample in samples:
             if isinstance(sample, Utilization):
                 self._utilization[sample.component, sample.device] = sample
-            elif isinstance(sample, EnergyCounter | PowerReading):
-                energy.append(sample)
             if self._record is not None:
                 self._record(sample)
-        if energy:
-            self._meter.take(energy, self._clock.boottime(), self._clock.wall())
+        self._accounts.take(samples, self._clock.boottime(), self._clock.wall())
 
     def _submit(self, picture: Snapshot, *, last: bool = False) -> None:
         """Hand the state to the ledger; show the picture once `kill -9` cannot undo it.
@@ -219,13 +230,14 @@ class App:
         if self._ledger is None:
             self._publish(picture)
             return
-        postings = self._meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
+        meter = self._accounts.meter
+        postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
         for runner in self._runners:
             for reason, count in runner.failures.items():
                 self._totals[f"failures {runner.name} {reason}"] = count
         self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
-        state = self._encode(AgentState(self._meter.state, self._totals))
-        self._ledger.submit(self._meter.identities, state, postings, lambda: self._publish(picture))
+        state = self._encode(AgentState(meter.state, self._totals, self._accounts.tally.state))
+        self._ledger.submit(meter.identities, state, postings, lambda: self._publish(picture))
 
     def _publish(self, picture: Snapshot) -> None:
         self._snapshot = picture
@@ -243,6 +255,10 @@ class App:
         """Return, for each collector, what of it could not be read the last time."""
         return {runner.name: runner.collector.problems() for runner in self._runners}
 
+    def gave(self) -> dict[str, set[type[Sample]]]:
+        """Return, for each collector, what kinds of samples it has given."""
+        return {runner.name: runner.gave for runner in self._runners}
+
     def latest_utilization(self, component: Component, device: str) -> Ratio | None:
         """Return a device's utilisation if it is known now."""
         sample = self._utilization.get((component, device))
@@ -251,10 +267,13 @@ class App:
         return sample.ratio
 
     def _take_snapshot(self) -> Snapshot:
-        streams = self._meter.views()
+        accounts = self._accounts
+        streams = accounts.meter.views()
         now = self._clock.boottime()
+        accelerators = accounts.accelerators(now)
+        peaks = accounts.peaks(accelerators)
         resets: dict[tuple[str, str], int] = {}
-        for key, count in self._meter.state.resets.items():
+        for key, count in self._accounts.meter.state.resets.items():
             collector, reason = key.rsplit(" ", 1)
             resets[collector, reason] = count
         ledger = self._ledger.status() if self._ledger else None
@@ -264,8 +283,8 @@ class App:
             host=self._host,
             streams=streams,
             host_joules=host_joules(streams),
-            host_power=host_power(self._meter, streams),
-            host_gap_seconds=self._meter.state.host_gap_seconds,
+            host_power=host_power(self._accounts.meter, streams),
+            host_gap_seconds=self._accounts.meter.state.host_gap_seconds,
             utilization=[
                 u for u in self._utilization.values() if now - u.at <= UTILIZATION_SECONDS
             ],
@@ -282,6 +301,11 @@ class App:
             else None,
             late_seconds=self._late,
             skipped_ticks=int(self._totals.get("ticks_skipped", 0)),
+            cross_checks=accounts.meter.cross_checks(),
+            accelerators=accelerators,
+            peaks=peaks,
+            flops=accounts.flops(now, peaks),
+            work=accounts.work(now),
         )
 
     # -- inside -------------------------------------------------------------------------------
@@ -314,7 +338,7 @@ class App:
                     self._failures_so_far(name),
                 )
             )
-        self._meter.retire(off)
+        self._accounts.meter.retire(off)
 
     def _work_socket(self) -> Path | None:
         """Return where to listen for work; a short run leaves that to the agent."""
@@ -322,7 +346,7 @@ class App:
         return Path(path) if path and self._ledger is not None else None
 
     def _known_sources(self) -> set[str]:
-        return {identity.source for identity in self._meter.identities}
+        return {identity.source for identity in self._accounts.meter.identities}
 
     def _failures_so_far(self, name: str) -> dict[str, int]:
         prefix = f"failures {name} "
@@ -332,10 +356,16 @@ class App:
             if key.startswith(prefix)
         }
 
+    def _say_what_is_refused(self) -> None:
+        refused = self._accounts.tally.refused
+        for what in refused.keys() - self._told_refused:
+            self._told_refused.add(what)
+            log.warning("work_not_counted", what=what, why=refused[what])
+
     def _cpu_watts(self) -> float:
         return sum(
             view.watts or 0.0
-            for view in self._meter.views()
+            for view in self._accounts.meter.views()
             if view.counts_now and view.identity.component == Component.CPU
         )
 

@@ -89,6 +89,9 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """A reading that takes longer counts as failed."""
 
 
+_NO_WORK = WorkSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """Roots that a test can replace."""
@@ -105,7 +108,7 @@ class Context:
     clock: Clock
     latest_utilization: Callable[[Component, str], Ratio | None]
     """The newest utilisation of a device that any collector has reported, None if none has."""
-    work: WorkSettings = WorkSettings()
+    work: WorkSettings = _NO_WORK
     """`[work]`: what a program may report, and where programs' own counters are."""
     work_socket: Path | None = None
     """Where to listen for reports of work; None: do not (a short run beside the agent)."""

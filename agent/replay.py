@@ -1,19 +1,22 @@
 """Recorded samples through the real meter and ledger, on virtual time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 import msgspec
 
+from agent.accounts import Accounts, Peaks
+from agent.flops.catalog import peaks_of
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
-from agent.meter import Meter, MeterState, StreamView
+from agent.meter import StreamIdentity, StreamView
 from agent.quantities import Component, Seconds
-from agent.samples import EnergyCounter, PowerReading, Sample, Utilization
+from agent.samples import EnergyCounter, PowerReading, Sample
 from agent.snapshot import host_joules
 from agent.trace import BrokenLine, Event, lines, parse
+from agent.work import FlopView, WorkView
 
 SPACING_LINES: Final = 20_000
 """Lines read ahead to learn how far apart a source's samples are."""
@@ -69,6 +72,8 @@ class Replayed(msgspec.Struct, frozen=True):
     host_joules: Mapping[str, float]
     host_gap_seconds: float
     skipped: Skipped
+    flops: list[FlopView]
+    work: list[WorkView]
 
 
 def spacing(path: Path) -> dict[str, float]:
@@ -85,7 +90,7 @@ def spacing(path: Path) -> dict[str, float]:
         if isinstance(sample, Event):
             last.clear()
             continue
-        if isinstance(sample, Utilization):
+        if not isinstance(sample, EnergyCounter | PowerReading):
             continue
         key = (sample.collector, sample.component, sample.device)
         before = last.get(key)
@@ -99,18 +104,20 @@ class Replay:
     """One replay: a meter, a virtual clock, and the ledger where one is wanted."""
 
     def __init__(
-        self, intervals: Mapping[str, float], ledger: LedgerWriter | None, clock: VirtualClock
+        self,
+        intervals: Mapping[str, float],
+        ledger: LedgerWriter | None,
+        clock: VirtualClock,
+        peaks_of: Callable[[str], Peaks] = peaks_of,
     ) -> None:
         self._intervals = intervals
+        self._peaks_of = peaks_of
         self._clock = clock
         self._ledger = ledger
         self._boots = 0
         identities, body = ledger.open() if ledger else ([], None)
-        if body is None:
-            self._meter = Meter(intervals)
-        else:
-            state = msgspec.msgpack.decode(body, type=AgentState).meter
-            self._meter = Meter(intervals, identities, state)
+        state = None if body is None else msgspec.msgpack.decode(body, type=AgentState)
+        self._accounts = self._resume(identities, state)
         self._boot = f"replay-{clock.start:.0f}"
         self._begin()
 
@@ -123,30 +130,31 @@ class Replay:
         """
         first: float | None = None
         now = settled = 0.0
-        batch: list[EnergyCounter | PowerReading] = []
-        meter, clock = self._meter, self._clock
+        batch: list[Sample] = []
+        clock = self._clock
         for t, sample in _readable(path, skipped, progress):
             if first is None:
                 first = now = settled = t
                 clock.now = t
             if t > now:
                 if batch:
-                    meter.take(batch, clock.boottime(), clock.wall())
+                    self._take(batch)
                     batch = []
                 if t - settled >= SETTLE_SECONDS:
                     self._settle()
                     settled = now
                 now = clock.now = t
-            if isinstance(sample, EnergyCounter | PowerReading):
-                batch.append(sample)
-            elif isinstance(sample, Event):
-                meter.take(batch, clock.boottime(), clock.wall())
+            if isinstance(sample, Event):
+                self._take(batch)
                 batch = []
                 self._settle()
-                meter = self._happen(sample)
-        meter.take(batch, clock.boottime(), clock.wall())
+                self._happen(sample)
+            else:
+                batch.append(sample)
+        self._take(batch)
         self._settle()
-        views = meter.views()
+        accounts = self._accounts
+        views = accounts.meter.views()
         if self._ledger is not None:
             self._submit(last=True)
             self._ledger.close_now()
@@ -154,35 +162,49 @@ class Replay:
             duration_seconds=now - (first or 0.0),
             streams=views,
             host_joules={q.value: j for q, j in host_joules(views).items()},
-            host_gap_seconds=meter.state.host_gap_seconds,
+            host_gap_seconds=accounts.meter.state.host_gap_seconds,
             skipped=skipped,
+            flops=accounts.flops(now, accounts.peaks(accounts.accelerators(now))),
+            work=accounts.work(now),
         )
 
-    def _begin(self) -> None:
-        self._meter.begin(f"{self._boot}-{self._boots}", self._clock.boottime(), self._clock.wall())
+    def _take(self, batch: Sequence[Sample]) -> None:
+        self._accounts.take(batch, self._clock.boottime(), self._clock.wall())
 
-    def _happen(self, event: Event) -> Meter:
-        """Do to the meter what a restart or a reboot does to the running agent's."""
-        body = msgspec.msgpack.encode(self._meter.state)
-        state = msgspec.msgpack.decode(body, type=MeterState)
-        self._meter = Meter(self._intervals, self._meter.identities, state)
+    def _resume(self, identities: Sequence[StreamIdentity], state: AgentState | None) -> Accounts:
+        meter, work = (state.meter, state.work) if state else (None, None)
+        return Accounts(self._intervals, identities, meter, work, peaks_of=self._peaks_of)
+
+    def _begin(self) -> None:
+        self._accounts.meter.begin(
+            f"{self._boot}-{self._boots}", self._clock.boottime(), self._clock.wall()
+        )
+
+    def _happen(self, event: Event) -> None:
+        """Do to the accounts what a restart or a reboot does to the running agent's."""
+        identities = self._accounts.meter.identities
+        body = msgspec.msgpack.encode(self._state())
+        self._accounts = self._resume(identities, msgspec.msgpack.decode(body, type=AgentState))
         if event is Event.BOOT:
             self._boots += 1
         self._begin()
-        return self._meter
+
+    def _state(self) -> AgentState:
+        return AgentState(self._accounts.meter.state, {}, self._accounts.tally.state)
 
     def _settle(self) -> None:
-        self._meter.settle(self._clock.boottime(), self._clock.wall())
+        self._accounts.settle(self._clock.boottime(), self._clock.wall())
         if self._ledger is not None:
             self._submit(last=False)
 
     def _submit(self, *, last: bool) -> None:
         assert self._ledger is not None
+        meter = self._accounts.meter
         # at the end the minute that is under way is closed too: a report shall have all of it
-        postings = self._meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
+        postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
         if postings or last:
-            state = msgspec.msgpack.encode(AgentState(self._meter.state))
-            self._ledger.submit_now(self._meter.identities, state, postings)
+            state = msgspec.msgpack.encode(self._state())
+            self._ledger.submit_now(meter.identities, state, postings)
 
 
 def _readable(

@@ -63,6 +63,8 @@ class Runner:
         self._known: dict[str, str] = {}
         self._not_before = float("-inf")
         self.task: asyncio.Task[None] | None = None
+        self.gave: set[type[Sample]] = set()
+        """What kinds of samples it has given so far."""
         self.gone = False
         """Nothing here to read: not polled any more."""
         self.away = False
@@ -119,7 +121,7 @@ class Runner:
         elif outcome.seconds > self.settings.timeout_seconds:
             self._take_error(TimeoutError())
         else:
-            self._succeeded()
+            self._succeeded(outcome.samples)
             deliver(outcome.samples)
 
     def keep(
@@ -174,7 +176,7 @@ class Runner:
             self._take_error(error)
         else:
             self._duration = self._clock.monotonic() - began
-            self._succeeded()
+            self._succeeded(samples)
             deliver(samples)
 
     def _take_error(self, error: BaseException) -> None:
@@ -233,7 +235,8 @@ class Runner:
         extra = {"remedy": remedy} if remedy else {}
         log.warning(event, collector=self.name, **about, why=why, **extra)
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, samples: Sequence[Sample]) -> None:
+        self.gave.update(map(type, samples))
         if self._up is False:
             log.info("collector_recovered", collector=self.name)
         self._up, self._why, self._remedy, self.away = True, "", "", False

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from agent.devices import AcceleratorView
 from agent.meter import Meter, StreamView
 from agent.quantities import Quality
 from agent.samples import Utilization
+from agent.work import FlopView, Scope, WorkView
 
 
 class HostInfo(msgspec.Struct, frozen=True):
@@ -86,6 +88,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     late_seconds: float
     """How late the last tick was."""
     skipped_ticks: int
+    cross_checks: Mapping[tuple[str, str, str], float] = {}
+    """Counter over integrated power, by source, component and device."""
+    accelerators: Sequence[AcceleratorView] = ()
+    peaks: Mapping[tuple[Scope, str], float] = {}
+    """Dense peaks in FLOP/s by scope and precision."""
+    flops: Sequence[FlopView] = ()
+    work: Sequence[WorkView] = ()
 
 
 def host_joules(streams: Sequence[StreamView]) -> dict[Quality, float]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from agent.meter import MeterState
+from agent.work import WorkState
 
 
 class AgentState(msgspec.Struct, array_like=True):
@@ -11,3 +12,4 @@ class AgentState(msgspec.Struct, array_like=True):
     meter: MeterState
     totals: dict[str, float] = {}
     """Counters that go on after a restart: the agent's own cost, collectors' failures."""
+    work: WorkState = WorkState()

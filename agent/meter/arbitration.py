@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.meter.state import StreamIdentity
+from agent.preference import source_rank
 from agent.quantities import Component, Quality
 
 WHOLE: Final = frozenset({Component.CPU, Component.DRAM, Component.PLATFORM})
@@ -17,14 +18,12 @@ WHOLE: Final = frozenset({Component.CPU, Component.DRAM, Component.PLATFORM})
 OUT_OF_BAND: Final = frozenset({"redfish", "ipmi"})
 """A BMC names devices its own way, so it overlaps with the whole component."""
 ALL: Final = "all"
-_SOURCE_RANK: Final = {"rapl": 0, "nvml": 0, "redfish": 2, "ipmi": 3}
-"""The part's own interface before any other (1), in band before the BMC, Redfish before IPMI."""
 _QUALITY_RANK: Final = {Quality.MEASURED: 0, Quality.INTEGRATED: 1, Quality.ESTIMATED: 2}
 
 
-def rank(stream: StreamIdentity) -> tuple[int, int, str]:
+def rank(stream: StreamIdentity) -> tuple[int, tuple[int, str]]:
     """Return a sort key, best first."""
-    return _QUALITY_RANK[stream.quality], _SOURCE_RANK.get(stream.source, 1), stream.source
+    return _QUALITY_RANK[stream.quality], source_rank(stream.source)
 
 
 def is_inside_package(stream: StreamIdentity) -> bool:

@@ -5,12 +5,13 @@ from typing import Final
 
 from agent.meter import minutes, verdict
 from agent.meter.arbitration import arrange
+from agent.meter.crosscheck import CrossChecks
 from agent.meter.minutes import Posting
-from agent.meter.ranges import FOREVER, Union
 from agent.meter.state import MeterState, StreamIdentity, StreamState
 from agent.meter.stream import Stream, is_usable
 from agent.meter.view import StreamView
 from agent.quantities import Component, Quality, Seconds
+from agent.ranges import FOREVER, Union
 from agent.samples import EnergyCounter, PowerReading
 
 MAX_AWAY_SECONDS: Final = 400 * 86400.0
@@ -40,6 +41,11 @@ class Meter:
         self._index: dict[tuple[str, Component, str, Quality], int] = {}
         self._host_gap = Union(self.state.host_gap_ranges)
         self._offset = self.state.wall - self.state.boottime
+        self._checks = CrossChecks()
+        self._doubled: set[tuple[str, Component, str]] = set()
+        """Devices of which one source has a counter and a sensor."""
+        self.posted: list[tuple[int, float, float, float]] | None = None
+        """Where to leave each interval that counts: stream, from, until, joules. None: nowhere."""
         for identity, stream_state in zip(identities, self.state.streams, strict=True):
             self._add(identity, stream_state)
         self._arrangement = arrange(self.identities)
@@ -83,6 +89,8 @@ class Meter:
             stream = self._streams[index]
             interval = stream.step(sample)
             if interval is not None:
+                if self._doubled:
+                    self._check(stream.identity, interval)
                 self._count(index, *interval)
                 continue
             if stream.reset is not None:
@@ -141,6 +149,10 @@ class Meter:
             for index, stream in enumerate(self._streams)
         ]
 
+    def cross_checks(self) -> dict[tuple[str, str, str], float]:
+        """Return counter over integral by source, component and device."""
+        return self._checks.ratios(self.state.boottime)
+
     def missing_now(self) -> list[StreamIdentity]:
         """Return the streams that should have a figure now, have none, and nothing fills in."""
         return [
@@ -158,11 +170,19 @@ class Meter:
         self.state.wall = wall
         self.state.boottime = now
 
+    def _check(self, who: StreamIdentity, interval: tuple[float, float, float]) -> None:
+        if (who.source, who.component, who.device) in self._doubled:
+            key = (who.source, who.component.value, who.device)
+            self._checks.add(key, *interval, counter=who.quality is Quality.MEASURED)
+
     def _add(self, identity: StreamIdentity, state: StreamState) -> int:
         index = len(self._streams)
         interval = self._intervals.get(identity.source, 1.0)
         self._streams.append(Stream(identity, state, interval))
-        self._index[identity.source, identity.component, identity.device, identity.quality] = index
+        who = (identity.source, identity.component, identity.device)
+        self._index[*who, identity.quality] = index
+        if (*who, Quality.MEASURED) in self._index and (*who, Quality.INTEGRATED) in self._index:
+            self._doubled.add(who)
         return index
 
     def _welcome(self, sample: EnergyCounter | PowerReading, index: int | None) -> None:
@@ -268,6 +288,8 @@ class Meter:
         state.joules += joules
         state.seconds += until - start
         state.counted_until = until
+        if self.posted is not None:
+            self.posted.append((index, start, until, joules))
         minutes.spread(
             self.state.open_minutes,
             index,

@@ -1,9 +1,9 @@
 """One stream's step: a new reading against the last one."""
 
 from agent.meter.counter import NoEnergy, energy_between, horizon
-from agent.meter.ranges import FOREVER, Range
 from agent.meter.state import StreamIdentity, StreamState
 from agent.quantities import Joules, Quality, Seconds, Watts
+from agent.ranges import FOREVER, Range
 from agent.samples import EnergyCounter, PowerReading
 
 HOLD_INTERVALS = 3.5

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.meter.arbitration import Arrangement
-from agent.meter.ranges import FOREVER, Range, intersect, subtract
 from agent.meter.state import StreamState
 from agent.meter.stream import Stream
+from agent.ranges import FOREVER, Range, intersect, subtract
 
 Piece = tuple[float, float, float]
 """From, until, joules."""

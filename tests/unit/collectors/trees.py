@@ -102,7 +102,7 @@ def plain(sample: Any) -> dict[str, Any]:
     """Return a sample without its time and without what is as always."""
     fields: dict[str, Any] = msgspec.to_builtins(sample)
     usual = {"collector": fields["collector"], "at": fields["at"], "quality": "integrated"}
-    usual |= {"accuracy": fields.get("accuracy"), "counted": True}
+    usual |= {"accuracy": fields.get("accuracy"), "counted": True, "calibration": 1.0}
     return {
         key: round(value, 6) if isinstance(value, float) else value
         for key, value in fields.items()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.meter.ranges import FOREVER, Union, intersect, subtract
+from agent.ranges import FOREVER, Union, intersect, subtract
 
 
 def cells(ranges):

@@ -1,0 +1,126 @@
+"""What one host used and what it got done for it: meter, work and devices, fed together. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from agent.devices import AcceleratorView, Devices
+from agent.meter import Meter, MeterState, StreamIdentity
+from agent.quantities import Component, Seconds
+from agent.samples import (
+    Accelerator,
+    EnergyCounter,
+    Figures,
+    FlopCount,
+    Inventory,
+    PowerReading,
+    Sample,
+    Utilization,
+    WorkCounter,
+    WorkDone,
+)
+from agent.work import FlopView, Scope, Tally, WorkState, WorkView
+from agent.work.energy import ALL
+
+Peaks = Mapping[str, float]
+"""Dense peak in FLOP/s by precision."""
+WITH_PEAKS = (Component.GPU, Component.ACCELERATOR)
+
+
+class Accounts:
+    """Give it every sample, settle once a tick, and read what came of it."""
+
+    def __init__(
+        self,
+        intervals: Mapping[str, float],
+        identities: Sequence[StreamIdentity] = (),
+        meter: MeterState | None = None,
+        work: WorkState | None = None,
+        *,
+        peaks_of: Callable[[str], Peaks],
+    ) -> None:
+        """Start anew, or go on from what an earlier run left.
+
+        `peaks_of` returns the peaks of a device by its name; empty where they are not known.
+        """
+        self.meter = Meter(intervals, identities, meter)
+        self.tally = Tally(work)
+        self.devices = Devices()
+        self._peaks_of = peaks_of
+        self._peaks_by_name: dict[str, Peaks] = {}
+
+    def take(self, samples: Sequence[Sample], now: Seconds, wall: Seconds) -> None:
+        """Take the samples of one collector. `now` is CLOCK_BOOTTIME, `wall` Unix time."""
+        energy: list[EnergyCounter | PowerReading] = []
+        work: list[FlopCount | WorkDone | WorkCounter] = []
+        inventories: list[Inventory] = []
+        for sample in samples:
+            match sample:
+                case EnergyCounter() | PowerReading():
+                    energy.append(sample)
+                case Figures() | Accelerator():
+                    self.devices.take(sample)
+                case FlopCount() | WorkDone() | WorkCounter():
+                    work.append(sample)
+                case Inventory():
+                    self.devices.take(sample)
+                    inventories.append(sample)
+                case Utilization():
+                    pass  # a share of capacity is neither energy nor work
+        if energy:
+            self.meter.take(energy, now, wall)
+        for inventory in inventories:
+            self.meter.keep_only(inventory.collector, inventory.component, inventory.devices)
+        if work:
+            if self.meter.posted is None:
+                self.meter.posted = []
+            self.tally.take(work, self.devices.scopes)
+
+    def settle(self, now: Seconds, wall: Seconds) -> None:
+        """Decide what can be decided at `now`."""
+        self.meter.settle(now, wall)
+        posted = self.meter.posted
+        if posted is None:
+            return
+        identities = self.meter.identities
+        for index, start, until, joules in posted:
+            who = identities[index]
+            self.tally.book.post(who.component, who.device, start, until, joules)
+        posted.clear()
+        self.tally.settle(now, {stream.component for stream in self.meter.missing_now()})
+
+    def accelerators(self, now: float) -> list[AcceleratorView]:
+        """Return every accelerator with what is known of it."""
+        return self.devices.views(now)
+
+    def peaks(self, views: Sequence[AcceleratorView]) -> dict[tuple[Scope, str], float]:
+        """Return dense peaks in FLOP/s by scope and precision.
+
+        All devices of a component together have one where each of them has.
+        """
+        found: dict[tuple[Scope, str], float] = {}
+        for component in WITH_PEAKS:
+            each = [v.about for v in views if v.about.component == component]
+            sums: dict[str, float] = {}
+            for about in each:
+                peaks = self._peaks(about.name)
+                for precision, peak in peaks.items():
+                    found[Scope(component, about.device), precision] = peak
+                sums = {
+                    p: sums.get(p, 0.0) + peak
+                    for p, peak in peaks.items()
+                    if p in sums or about is each[0]
+                }
+            found |= {(Scope(component, ALL), p): total for p, total in sums.items()}
+        return found
+
+    def flops(self, now: float, peaks: Mapping[tuple[Scope, str], float]) -> list[FlopView]:
+        """Return what floating-point operations were done, and how efficiently."""
+        return self.tally.flop_views(now, peaks)
+
+    def work(self, now: float) -> list[WorkView]:
+        """Return what useful work was done, and what a unit took."""
+        return self.tally.work_views(now)
+
+    def _peaks(self, name: str) -> Peaks:
+        if name not in self._peaks_by_name:
+            self._peaks_by_name[name] = self._peaks_of(name)
+        return self._peaks_by_name[name]

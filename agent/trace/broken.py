@@ -1,0 +1,5 @@
+"""What is wrong with a line."""
+
+
+class BrokenLine(ValueError):
+    """Why a line is no sample: half a sentence."""
