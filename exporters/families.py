@@ -7,6 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from agent.quantities import Quality
 from agent.snapshot import Snapshot
+from exporters.accelerators import accelerator_families
+from exporters.work import work_families
 
 _BEST_FIRST: Final = {quality: place for place, quality in enumerate(Quality)}
 
@@ -27,6 +29,8 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _info(snapshot)
     yield from _components(snapshot)
     yield from _host(snapshot)
+    yield from accelerator_families(snapshot)
+    yield from work_families(snapshot)
     yield from _collectors(snapshot)
     yield from _agent(snapshot)
 
@@ -92,9 +96,17 @@ def _components(snapshot: Snapshot) -> Iterator[Metric]:
             second.setdefault(key, stream.watts)
     for key, watts in second.items():
         cross_check.add_metric(key, watts)
+    ratio = GaugeMetricFamily(
+        "wattlas_crosscheck_energy_ratio",
+        "Energy by a device's counter over its own power sensor's integral, in the last whole"
+        " minute; 1 is agreement.",
+        labels=labels[:3],
+    )
+    for (source, component, device), value in snapshot.cross_checks.items():
+        ratio.add_metric([component, device, source], value)
     for key, seconds in gap.items():
         gaps.add_metric(key, seconds)
-    yield from (energy, power, cross_check, gaps)
+    yield from (energy, power, cross_check, ratio, gaps)
     utilization = GaugeMetricFamily(
         "wattlas_component_utilization_ratio",
         "Share of a part's capacity in use, 0 to 1; device all is the whole host.",

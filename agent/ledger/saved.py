@@ -13,3 +13,4 @@ class AgentState(msgspec.Struct, array_like=True):
     totals: dict[str, float] = {}
     """Counters that go on after a restart: the agent's own cost, collectors' failures."""
     work: WorkState = WorkState()
+    """Totals of work, and where programs' counters stood."""

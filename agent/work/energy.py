@@ -99,21 +99,18 @@ class _Track:
                 joules += post.joules * overlap / (post.until - post.start)
                 seconds += overlap
         if self._times and start < self._end_of_coarse():
-            before, at_end = self._at(start), self.base
-            if before is not None:
-                joules += at_end[0] - before[0]
-                seconds += at_end[1] - before[1]
+            before, after = self._at(start), self._at(min(until, self._end_of_coarse()))
+            joules += after[0] - before[0]
+            seconds += after[1] - before[1]
         return joules, seconds
 
     def _end_of_coarse(self) -> float:
         return self.posts[0].start if self.posts else self.until
 
-    def _at(self, moment: float) -> tuple[float, float] | None:
-        """Return the coarse sums at a moment; None before the first point."""
+    def _at(self, moment: float) -> tuple[float, float]:
+        """Return the coarse sums at a moment; before the first point, the first."""
         times = self._times
-        if moment < times[0]:
-            return None
-        i = bisect_right(times, moment) - 1
+        i = max(0, bisect_right(times, moment) - 1)
         here = (self._joules[i], self._seconds[i])
         if i + 1 < len(times):
             then, after = (self._joules[i + 1], self._seconds[i + 1]), times[i + 1]
@@ -121,7 +118,7 @@ class _Track:
             then, after = self.base, self._end_of_coarse()
         if after <= times[i]:
             return here
-        share = min(1.0, (moment - times[i]) / (after - times[i]))
+        share = min(1.0, max(0.0, (moment - times[i]) / (after - times[i])))
         return here[0] + share * (then[0] - here[0]), here[1] + share * (then[1] - here[1])
 
     def _remember(self, moment: float, joules: float, seconds: float) -> None:

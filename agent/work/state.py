@@ -31,7 +31,7 @@ class CounterKey(msgspec.Struct, frozen=True, array_like=True):
     instance: str
 
 
-class WorkState(msgspec.Struct, array_like=True):
+class WorkState(msgspec.Struct, frozen=True, array_like=True):
     """The totals, and where each program's counter stood."""
 
     flop: list[tuple[FlopKey, float]] = []

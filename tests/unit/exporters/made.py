@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from agent.devices import AcceleratorView
 from agent.meter import StreamIdentity, StreamView
 from agent.quantities import Component, Quality, Ratio, Seconds
-from agent.samples import Utilization
+from agent.samples import Accelerator, Figure, Method, Utilization
 from agent.snapshot import (
     AgentCost,
     BuildInfo,
@@ -14,6 +15,7 @@ from agent.snapshot import (
     LedgerView,
     Snapshot,
 )
+from agent.work import FlopView, Scope, WorkView
 
 
 def stream(
@@ -46,6 +48,75 @@ STREAMS = [
     stream("hwmon", "platform", "board", "integrated", 400.0, gap_seconds=7.0, **SECOND),
     stream("rapl", "platform", "psys", "measured", 0.0, watts=210.0, **SECOND),
     stream("estimate", "storage", 'nvme0n1 "fast"\\disk\n', "estimated", 250.0),
+]
+
+
+UUID = "GPU-8f6a2a53-3b1c-4d54-9a0e-0e3f7d1c2b3a"
+GPU = Scope(Component.GPU, UUID)
+FIGURES = {
+    (Figure.MEMORY_USED, ""): 64e9,
+    (Figure.MEMORY_TOTAL, ""): 85520809984.0,
+    (Figure.TEMPERATURE, "core"): 61.0,
+    (Figure.TEMPERATURE, "memory"): 72.0,
+    (Figure.CLOCK, "sm"): 1.755e9,
+    (Figure.CLOCK, "memory"): 2.619e9,
+    (Figure.POWER_LIMIT, ""): 700.0,
+    (Figure.THROTTLED, "sw_power_cap"): 12.25,
+    (Figure.ECC_ERRORS, "corrected"): 0.0,
+    (Figure.PIPE_ACTIVE, "tensor_fp16"): 0.52,
+    (Figure.PIPE_ACTIVE, "sm"): 0.97,
+    (Figure.LINK_BYTES, "nvlink_sent"): 1e12,
+    (Figure.SLICE_POWER, "MIG-7b1c"): 99.5,
+}
+ACCELERATORS = [
+    AcceleratorView(
+        Accelerator(
+            collector="nvml",
+            component=Component.GPU,
+            device=UUID,
+            at=Seconds(100.0),
+            index="0",
+            name="NVIDIA H100 80GB HBM3",
+            vendor="nvidia",
+            driver="580.95.05",
+            bus="0000:17:00.0",
+        ),
+        FIGURES,
+    ),
+    AcceleratorView(
+        Accelerator(
+            collector="ascend",
+            component=Component.ACCELERATOR,
+            device="0000:c1:00.0",
+            at=Seconds(100.0),
+            index="4",
+            name="910B3",
+            vendor="huawei",
+        ),
+        {(Figure.TEMPERATURE, "core"): 45.0},
+    ),
+]
+FLOPS = [
+    FlopView(
+        component=Component.GPU,
+        device=UUID,
+        precision="fp16_tensor",
+        method=Method.PIPE_ACTIVITY,
+        flop=3.5e18,
+        flop_per_second=5.1e14,
+        flop_per_joule=8.5e11,
+        peak_ratio=0.5155,
+    ),
+    FlopView(
+        component=Component.CPU,
+        device="all",
+        precision="fp64",
+        method=Method.COUNTER,
+        flop=1.25e12,
+        flop_per_second=None,
+        flop_per_joule=None,
+        peak_ratio=None,
+    ),
 ]
 
 
@@ -91,6 +162,14 @@ def snapshot(**changes: Any) -> Snapshot:
         "ledger": LedgerView(up=True, failures=0, size_bytes=123_456, unsaved=2),
         "late_seconds": 0.001,
         "skipped_ticks": 4,
+        "cross_checks": {("nvml", "gpu", UUID): 0.9875},
+        "accelerators": ACCELERATORS,
+        "peaks": {(GPU, "fp16_tensor"): 989.4e12, (GPU, "fp64"): 33.5e12},
+        "flops": FLOPS,
+        "work": [
+            WorkView("llama-70b", "generated_tokens", 123456.0, 2.75),
+            WorkView("train", "steps", 12.0, None),
+        ],
     }
     return Snapshot(**(fields | changes))
 
@@ -103,6 +182,11 @@ def bare() -> Snapshot:
         host_power=HostPower({}, None),
         utilization=[],
         resets={},
+        cross_checks={},
+        accelerators=[],
+        peaks={},
+        flops=[],
+        work=[],
         collectors=[CollectorStatus("rapl", None, None, {})],
         agent=AgentCost(cpu_seconds=0.0, resident_bytes=1, joules=None),
         ledger=None,
