@@ -16,20 +16,20 @@ from agent.lane import Lane
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
 from agent.own_cost import OwnCost
+from agent.peaks import Peaks
 from agent.quantities import Component, Ratio, Seconds
+from agent.resume import boot_id, resume
 from agent.runner import Runner
 from agent.samples import Sample, Utilization
 from agent.settings import Settings
 from agent.snapshot import (
     LedgerView,
     Snapshot,
-    host_joules,
-    host_power,
+    picture,
 )
 
 GRACE_SECONDS: Final = 0.25
 """How long a tick waits for quick collectors before it settles without them."""
-UNKNOWN_BOOT: Final = "unknown-"
 UTILIZATION_SECONDS: Final = 60.0
 """A utilisation older than this is unknown."""
 
@@ -58,6 +58,7 @@ class App:
         self._grace = grace_seconds
         self._build = this_host.build_info()
         self._host = this_host.host_info(settings.host, settings.paths)
+        self._peaks = Peaks(settings.flops)
         self._utilization: dict[tuple[Component, str], Utilization] = {}
         self._snapshot: Snapshot | None = None
         self._runners: list[Runner] = []
@@ -67,7 +68,7 @@ class App:
         self._told_refused: set[str] = set()
         self._ledger_failures = 0
         """Those of earlier lives."""
-        self._accounts = Accounts({}, peaks_of=self._peaks_of)
+        self._accounts = Accounts({}, peaks_of=self._peaks)
         self._late = 0.0
         self._ticks = 0
         self._retired: set[str] = set()
@@ -81,49 +82,16 @@ class App:
 
     def start(self) -> None:
         """Open the ledger and go on from it. Raises `LedgerError` where only a person can help."""
-        intervals = self._intervals()
-        self._accounts = self._go_on(intervals) or Accounts(intervals, peaks_of=self._peaks_of)
+        intervals, found = self._intervals(), None
+        if self._ledger is not None:
+            found = resume(self._ledger, intervals, self._peaks, self._totals)
+            self._ledger_failures = int(self._totals.get("ledger_failures", 0))
+        self._accounts = found or Accounts(intervals, peaks_of=self._peaks)
         self._accounts.tally.max_workloads = self._settings.work.max_workloads
         now, wall = self._clock.boottime(), self._clock.wall()
-        self._accounts.meter.begin(self._boot_id(now), now, wall)
+        meter = self._accounts.meter
+        meter.begin(boot_id(self._settings.paths, meter.state, now), now, wall)
         self._make_runners()
-
-    def _go_on(self, intervals: dict[str, float]) -> Accounts | None:
-        """Return what the ledger has; None if it has nothing that can be understood."""
-        if self._ledger is None:
-            return None
-        identities, body = self._ledger.open()
-        if body is None:
-            return None
-        try:
-            state = msgspec.msgpack.decode(body, type=AgentState)
-            accounts = Accounts(
-                intervals, identities, state.meter, state.work, peaks_of=self._peaks_of
-            )
-        except (msgspec.MsgspecError, ValueError) as error:
-            self._ledger.disown(f"the saved state is not understood ({error})")
-            return None
-        self._totals.update(state.totals)
-        self._ledger_failures = int(self._totals.get("ledger_failures", 0))
-        return accounts
-
-    def _peaks_of(self, name: str) -> dict[str, float]:
-        """Return a device's dense peaks in FLOP/s: what the operator says, else our table."""
-        said = self._settings.flops.peak.get(name)
-        if said is not None:
-            return {precision: teraflops * 1e12 for precision, teraflops in said.items()}
-        from agent.flops.catalog import peaks_of  # noqa: PLC0415 - only hosts with accelerators
-
-        return peaks_of(name)
-
-    def _boot_id(self, now: float) -> str:
-        found = this_host.boot_id(self._settings.paths)
-        state = self._accounts.meter.state
-        went_on = bool(state.boot_id) and now >= state.boottime
-        if found and went_on and state.boot_id.startswith(UNKNOWN_BOOT):
-            state.boot_id = found  # it could not be read before: no second reboot
-        # without an id, a clock that went back says that the host booted
-        return found or (state.boot_id if went_on else f"{UNKNOWN_BOOT}{now}")
 
     def reload(self, settings: Settings) -> None:
         """Take new settings without losing a joule: the meter and the ledger stay."""
@@ -220,15 +188,15 @@ class App:
                 self._record(sample)
         self._accounts.take(samples, self._clock.boottime(), self._clock.wall())
 
-    def _submit(self, picture: Snapshot, *, last: bool = False) -> None:
-        """Hand the state to the ledger; show the picture once `kill -9` cannot undo it.
+    def _submit(self, shown: Snapshot, *, last: bool = False) -> None:
+        """Hand the state to the ledger; show it once `kill -9` cannot undo it.
 
         Else a restart could begin below what was last scraped, and Prometheus would take that for
         a counter that began anew and add its whole total once more. At the end (`last`) the
         minute that is under way goes along.
         """
         if self._ledger is None:
-            self._publish(picture)
+            self._publish(shown)
             return
         meter = self._accounts.meter
         postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
@@ -237,10 +205,10 @@ class App:
                 self._totals[f"failures {runner.name} {reason}"] = count
         self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
         state = self._encode(AgentState(meter.state, self._totals, self._accounts.tally.state))
-        self._ledger.submit(meter.identities, state, postings, lambda: self._publish(picture))
+        self._ledger.submit(meter.identities, state, postings, lambda: self._publish(shown))
 
-    def _publish(self, picture: Snapshot) -> None:
-        self._snapshot = picture
+    def _publish(self, shown: Snapshot) -> None:
+        self._snapshot = shown
         self.published()
 
     # -- what others see ----------------------------------------------------------------------
@@ -267,28 +235,17 @@ class App:
         return sample.ratio
 
     def _take_snapshot(self) -> Snapshot:
-        accounts = self._accounts
-        streams = accounts.meter.views()
         now = self._clock.boottime()
-        accelerators = accounts.accelerators(now)
-        peaks = accounts.peaks(accelerators)
-        resets: dict[tuple[str, str], int] = {}
-        for key, count in self._accounts.meter.state.resets.items():
-            collector, reason = key.rsplit(" ", 1)
-            resets[collector, reason] = count
         ledger = self._ledger.status() if self._ledger else None
-        return Snapshot(
+        return picture(
+            self._accounts,
+            now,
             wall=self._clock.wall(),
             build=self._build,
             host=self._host,
-            streams=streams,
-            host_joules=host_joules(streams),
-            host_power=host_power(self._accounts.meter, streams),
-            host_gap_seconds=self._accounts.meter.state.host_gap_seconds,
             utilization=[
                 u for u in self._utilization.values() if now - u.at <= UTILIZATION_SECONDS
             ],
-            resets=resets,
             collectors=[runner.status() for runner in self._runners],
             agent=self._own_cost.view(),
             ledger=LedgerView(
@@ -301,11 +258,6 @@ class App:
             else None,
             late_seconds=self._late,
             skipped_ticks=int(self._totals.get("ticks_skipped", 0)),
-            cross_checks=accounts.meter.cross_checks(),
-            accelerators=accelerators,
-            peaks=peaks,
-            flops=accounts.flops(now, peaks),
-            work=accounts.work(now),
         )
 
     # -- inside -------------------------------------------------------------------------------

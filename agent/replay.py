@@ -7,13 +7,14 @@ from typing import Final
 
 import msgspec
 
-from agent.accounts import Accounts, Peaks
-from agent.flops.catalog import peaks_of
+from agent.accounts import Accounts
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
 from agent.meter import StreamIdentity, StreamView
+from agent.peaks import Peaks
 from agent.quantities import Component, Seconds
 from agent.samples import EnergyCounter, PowerReading, Sample
+from agent.settings import FlopsSettings
 from agent.snapshot import host_joules
 from agent.trace import BrokenLine, Event, lines, parse
 from agent.work import FlopView, WorkView
@@ -108,10 +109,10 @@ class Replay:
         intervals: Mapping[str, float],
         ledger: LedgerWriter | None,
         clock: VirtualClock,
-        peaks_of: Callable[[str], Peaks] = peaks_of,
+        flops: FlopsSettings,
     ) -> None:
         self._intervals = intervals
-        self._peaks_of = peaks_of
+        self._peaks = Peaks(flops)
         self._clock = clock
         self._ledger = ledger
         self._boots = 0
@@ -173,7 +174,7 @@ class Replay:
 
     def _resume(self, identities: Sequence[StreamIdentity], state: AgentState | None) -> Accounts:
         meter, work = (state.meter, state.work) if state else (None, None)
-        return Accounts(self._intervals, identities, meter, work, peaks_of=self._peaks_of)
+        return Accounts(self._intervals, identities, meter, work, peaks_of=self._peaks)
 
     def _begin(self) -> None:
         self._accounts.meter.begin(

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from agent.accounts import Accounts
 from agent.devices import AcceleratorView
 from agent.meter import Meter, StreamView
-from agent.quantities import Quality
+from agent.quantities import Quality, Seconds
 from agent.samples import Utilization
 from agent.work import FlopView, Scope, WorkView
 
@@ -95,6 +96,52 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Dense peaks in FLOP/s by scope and precision."""
     flops: Sequence[FlopView] = ()
     work: Sequence[WorkView] = ()
+
+
+def picture(
+    accounts: Accounts,
+    now: Seconds,
+    *,
+    wall: float,
+    build: BuildInfo,
+    host: HostInfo,
+    utilization: Sequence[Utilization],
+    collectors: Sequence[CollectorStatus],
+    agent: AgentCost,
+    ledger: LedgerView | None,
+    late_seconds: float,
+    skipped_ticks: int,
+) -> Snapshot:
+    """Return the picture of the accounts at `now`, in s of CLOCK_BOOTTIME."""
+    meter = accounts.meter
+    streams = meter.views()
+    accelerators = accounts.accelerators(now)
+    peaks = accounts.peaks(accelerators)
+    resets: dict[tuple[str, str], int] = {}
+    for key, count in meter.state.resets.items():
+        collector, reason = key.rsplit(" ", 1)
+        resets[collector, reason] = count
+    return Snapshot(
+        wall=wall,
+        build=build,
+        host=host,
+        streams=streams,
+        host_joules=host_joules(streams),
+        host_power=host_power(meter, streams),
+        host_gap_seconds=meter.state.host_gap_seconds,
+        utilization=utilization,
+        resets=resets,
+        collectors=collectors,
+        agent=agent,
+        ledger=ledger,
+        late_seconds=late_seconds,
+        skipped_ticks=skipped_ticks,
+        cross_checks=meter.cross_checks(),
+        accelerators=accelerators,
+        peaks=peaks,
+        flops=accounts.flops(now, peaks),
+        work=accounts.work(now),
+    )
 
 
 def host_joules(streams: Sequence[StreamView]) -> dict[Quality, float]:

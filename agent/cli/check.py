@@ -18,7 +18,9 @@ from agent.cli.common import (
     print_table,
 )
 from agent.collector import Found
+from agent.samples import FlopCount, Sample, WorkCounter, WorkDone
 from agent.settings import Settings
+from agent.snapshot import Snapshot
 
 SAMPLING_SECONDS = 0.6
 
@@ -84,19 +86,11 @@ async def _collectors(settings: Settings, found: Found) -> list[Finding]:
         await session.sample(SAMPLING_SECONDS, 3)
         snapshot = session.app.snapshot()
         problems = session.app.problems()
+        gave = session.app.gave()
     findings: list[Finding] = []
     for status in snapshot.collectors:
-        streams = [s.identity for s in snapshot.streams if s.identity.source == status.name]
         if status.up:
-            if streams:
-                gives = ", ".join(
-                    f"{i.component.value} {i.device} ({i.quality.value})" for i in streams
-                )
-            else:
-                seen = [u for u in snapshot.utilization if u.collector == status.name]
-                gives = "utilisation of " + ", ".join(
-                    dict.fromkeys(u.component.value for u in seen)
-                )
+            gives = _gives(status.name, snapshot, gave.get(status.name, set()))
             findings.append(Finding(status.name, "ok", gives))
             findings += [
                 Finding(f"  {p.what}", "problem", p.why, p.remedy) for p in problems[status.name]
@@ -123,6 +117,20 @@ async def _collectors(settings: Settings, found: Found) -> list[Finding]:
     else:
         findings.append(Finding("host power", "problem", "no complete figure; see above"))
     return findings
+
+
+def _gives(name: str, snapshot: Snapshot, kinds: set[type[Sample]]) -> str:
+    """Return in words what a collector gives."""
+    streams = [s.identity for s in snapshot.streams if s.identity.source == name]
+    gives = [f"{i.component.value} {i.device} ({i.quality.value})" for i in streams]
+    seen = dict.fromkeys(u.component.value for u in snapshot.utilization if u.collector == name)
+    if seen:
+        gives.append("utilisation of " + ", ".join(seen))
+    if FlopCount in kinds:
+        gives.append("floating-point operations")
+    if kinds & {WorkDone, WorkCounter}:
+        gives.append("work")
+    return ", ".join(gives) or "answers; nothing to tell yet"
 
 
 def _state_dir(path: Path) -> Finding:

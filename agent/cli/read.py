@@ -77,6 +77,31 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
             }
             for s in snapshot.streams
         ],
+        "accelerators": [
+            {
+                "component": view.about.component.value,
+                "device": view.about.device,
+                "index": view.about.index,
+                "name": view.about.name,
+                "figures": {
+                    f"{figure.value} {which}".rstrip(): value
+                    for (figure, which), value in view.figures.items()
+                },
+            }
+            for view in snapshot.accelerators
+        ],
+        "flops": [
+            {
+                "component": view.component.value,
+                "device": view.device,
+                "precision": view.precision,
+                "method": view.method.value,
+                "flop_per_second": view.flop_per_second,
+                "flop_per_joule": view.flop_per_joule,
+                "peak_ratio": view.peak_ratio,
+            }
+            for view in snapshot.flops
+        ],
         "utilization": [
             {"component": u.component.value, "device": u.device, "ratio": u.ratio}
             for u in snapshot.utilization
@@ -128,6 +153,53 @@ def _print(snapshot: Snapshot) -> None:
     )
     columns = ["part", "device", "watts", "±", "quality", "source", "load", ""]
     print_table("", columns, rows, right=(2, 3, 6))
+    if snapshot.accelerators:
+        _print_accelerators(snapshot)
+    _print_flops(snapshot)
     for status in snapshot.collectors:
         if status.up is False:
             click.echo(f"{status.name}: {status.why}")
+
+
+def _print_accelerators(snapshot: Snapshot) -> None:
+    from agent.samples import Figure  # noqa: PLC0415
+
+    rows = []
+    for view in snapshot.accelerators:
+        used = view.figures.get((Figure.MEMORY_USED, ""))
+        total = view.figures.get((Figure.MEMORY_TOTAL, ""))
+        degrees = view.figures.get((Figure.TEMPERATURE, "core"))
+        clock = view.figures.get((Figure.CLOCK, "sm"))
+        limit = view.figures.get((Figure.POWER_LIMIT, ""))
+        rows.append(
+            [
+                view.about.index,
+                view.about.name,
+                watts(limit),
+                "–" if degrees is None else f"{degrees:.0f} °C",
+                "–" if clock is None else f"{clock / 1e6:,.0f} MHz",
+                " of ".join("–" if n is None else f"{n / 2**30:,.1f}" for n in (used, total))
+                + " GiB",
+                view.about.device,
+            ]
+        )
+    columns = ["accelerator", "name", "limit W", "core", "clock", "memory", "device"]
+    print_table("", columns, rows, right=(2, 3, 4, 5))
+
+
+def _print_flops(snapshot: Snapshot) -> None:
+    rows = [
+        [
+            view.component.value,
+            view.device,
+            view.precision,
+            view.method.value,
+            "–" if view.flop_per_second is None else f"{view.flop_per_second / 1e9:,.1f}",
+            "–" if view.flop_per_joule is None else f"{view.flop_per_joule / 1e9:,.2f}",
+            "–" if view.peak_ratio is None else f"{view.peak_ratio:.1%}",
+        ]
+        for view in snapshot.flops
+    ]
+    if rows:
+        columns = ["part", "device", "precision", "method", "GFLOP/s", "GFLOPS/W", "of peak"]
+        print_table("", columns, rows, right=(4, 5, 6))

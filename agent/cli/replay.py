@@ -56,13 +56,16 @@ def replay(
     """
     from agent.ledger import LedgerError  # noqa: PLC0415
     from agent.replay import Replay, Skipped, VirtualClock, spacing  # noqa: PLC0415
+    from agent.settings import FlopsSettings  # noqa: PLC0415
 
     clock = VirtualClock(_start(start))
     skipped = Skipped()
     try:
         intervals = spacing(trace)
+        flops = FlopsSettings()
         if config is not None:
             settings, _ = load_settings(config)
+            flops = settings.flops
             intervals |= {
                 name: s.interval_seconds
                 for name, s in settings.collectors.items()
@@ -70,7 +73,7 @@ def replay(
             }
         ledger = _ledger(state_dir, clock) if state_dir else None
         with _progress(trace.stat().st_size) as progress:
-            result = Replay(intervals, ledger, clock).run(trace, skipped, progress)
+            result = Replay(intervals, ledger, clock, flops).run(trace, skipped, progress)
     except LedgerError as error:
         raise Failure(str(error)) from error
     except FileNotFoundError as error:
@@ -154,6 +157,20 @@ def document(result: "Replayed") -> dict[str, Any]:
             "energy_joules": {q: result.host_joules.get(q, 0.0) for q in QUALITIES},
             "gap_seconds": result.host_gap_seconds,
         },
+        "flops": [
+            {
+                "component": view.component.value,
+                "device": view.device,
+                "precision": view.precision,
+                "method": view.method.value,
+                "flop": view.flop,
+            }
+            for view in result.flops
+        ],
+        "work": [
+            {"workload": view.workload, "unit": view.unit, "amount": view.amount}
+            for view in result.work
+        ],
     }
 
 
@@ -179,3 +196,10 @@ def _print(result: "Replayed") -> None:
         rows,
         right=(4, 5, 6),
     )
+    for view in result.flops:
+        click.echo(
+            f"{view.component.value} {view.device}: {view.flop:.4g} floating-point operations"
+            f" ({view.precision}, {view.method.value})"
+        )
+    for work in result.work:
+        click.echo(f"{work.workload}: {work.amount:,.10g} {work.unit}")

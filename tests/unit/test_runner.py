@@ -159,6 +159,24 @@ def test_gone_after_it_was_there_is_said():
     assert logs == [("info", "collector_gone")]
 
 
+def test_absent_for_now_is_quiet_and_looked_for_again():
+    """A driver that is loaded after the agent began."""
+    rig = Rig()
+
+    async def life():
+        await rig.poll(Absent("no driver", "modprobe", again_seconds=60.0))
+        await rig.poll([SAMPLE])
+        assert (rig.runner.away, rig.collector.polls, rig.collector.closed) == (True, 1, 0)
+        assert rig.runner.status().up is None
+        rig.clock.now += 61.0
+        await rig.poll([SAMPLE])
+
+    with capture_logs() as logs:
+        asyncio.run(life())
+    assert (rig.runner.away, rig.runner.status().up) == (False, True)
+    assert logs == []
+
+
 def test_absent_although_it_must_be_there_is_a_failure_and_tried_again_later():
     rig = Rig(enabled=True)
     status, logs = played(rig, Absent("no RAPL here"), [SAMPLE], [SAMPLE])

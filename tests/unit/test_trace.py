@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from agent.quantities import Component, Joules, Quality, Ratio, Seconds, Watts
-from agent.samples import EnergyCounter, PowerReading, Utilization
+from agent.samples import (
+    Accelerator,
+    EnergyCounter,
+    Figure,
+    Figures,
+    FlopCount,
+    Inventory,
+    Method,
+    PowerReading,
+    Utilization,
+    WorkCounter,
+    WorkDone,
+)
 from agent.trace import BrokenLine, Event, Recorder, format_sample, lines, parse
 
 COUNTER = {"collector": "rapl", "component": "cpu", "device": "package-0", "kind": "energy"}
@@ -34,6 +46,7 @@ samples = st.one_of(
         st.none() | amounts,
         st.booleans(),
         st.floats(0, 1),
+        st.floats(0.5, 2),
     ),
     st.builds(
         PowerReading,
@@ -46,6 +59,46 @@ samples = st.one_of(
         st.floats(0, 1),
     ),
     st.builds(Utilization, *devices, st.floats(0, 1)),
+    st.builds(Accelerator, *devices, names, names, names, names, names),
+    st.builds(Inventory, names, st.sampled_from(Component), st.tuples(names, names), st.just(0.0)),
+    st.builds(
+        Figures,
+        *devices,
+        st.lists(st.tuples(st.sampled_from(Figure), names, amounts), max_size=3).map(tuple),
+    ),
+    st.builds(
+        FlopCount,
+        *devices[:3],
+        st.integers(-100, -1).map(float),
+        st.just(0.0),
+        amounts,
+        names,
+        st.sampled_from(Method),
+    ),
+    st.builds(
+        WorkDone,
+        names,
+        names,
+        names,
+        st.just(0.0),
+        amounts,
+        names,
+        st.none() | amounts,
+        names,
+        st.none() | st.integers(-100, -1).map(float),
+    ),
+    st.builds(
+        WorkCounter,
+        names,
+        names,
+        names,
+        names,
+        st.just(0.0),
+        amounts,
+        names,
+        st.none() | amounts,
+        names,
+    ),
 )
 
 

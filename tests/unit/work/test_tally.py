@@ -168,9 +168,7 @@ def test_nonsense_adds_nothing(bad):
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 1000), st.booleans(), st.booleans()), min_size=1, max_size=50
-    )
+    st.lists(st.tuples(st.integers(0, 1000), st.booleans(), st.booleans()), min_size=1, max_size=50)
 )
 def test_a_total_is_what_the_program_did_while_it_was_watched(steps):
     """Against an oracle, over resets of the program and restarts of the agent."""
