@@ -36,12 +36,15 @@ class Accounts:
         work: WorkState | None = None,
         *,
         peaks_of: Callable[[str], Peaks],
+        match_work: bool = True,
     ) -> None:
         """Start anew, or go on from what an earlier run left.
 
         `peaks_of` returns the peaks of a device by its name; empty where they are not known.
+        `match_work` False: no work will come, so its energy need not be kept.
         """
         self.meter = Meter(intervals, identities, meter)
+        self.meter.posted = [] if match_work else None
         self.tally = Tally(work)
         self.devices = Devices()
         self._peaks_of = peaks_of
@@ -70,8 +73,6 @@ class Accounts:
         for inventory in inventories:
             self.meter.keep_only(inventory.collector, inventory.component, inventory.devices)
         if work:
-            if self.meter.posted is None:
-                self.meter.posted = []
             self.tally.take(work, self.devices.scopes)
 
     def settle(self, now: Seconds, wall: Seconds) -> None:

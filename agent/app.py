@@ -1,6 +1,5 @@
 """The composition root: collectors, meter, ledger and snapshot of one agent, and its tick."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,14 +11,13 @@ from agent import host as this_host
 from agent.accounts import Accounts
 from agent.clock import Clock
 from agent.collector import Context, Found, Problem
-from agent.lane import Lane
+from agent.crew import Crew
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
 from agent.own_cost import OwnCost
 from agent.peaks import Peaks
 from agent.quantities import Component, Ratio, Seconds
 from agent.resume import boot_id, resume
-from agent.runner import Runner
 from agent.samples import Sample, Utilization
 from agent.settings import Settings
 from agent.snapshot import (
@@ -55,14 +53,12 @@ class App:
         self._clock = clock
         self._ledger = ledger
         self._record = record
-        self._grace = grace_seconds
+        self._crew = Crew(found, clock, self._deliver, grace_seconds=grace_seconds)
         self._build = this_host.build_info()
         self._host = this_host.host_info(settings.host, settings.paths)
         self._peaks = Peaks(settings.flops)
         self._utilization: dict[tuple[Component, str], Utilization] = {}
         self._snapshot: Snapshot | None = None
-        self._runners: list[Runner] = []
-        self._lane = Lane(clock)
         self._totals: dict[str, float] = {}
         self._own_cost = OwnCost(self._totals)
         self._told_refused: set[str] = set()
@@ -70,7 +66,6 @@ class App:
         """Those of earlier lives."""
         self._accounts = Accounts({}, peaks_of=self._peaks)
         self._late = 0.0
-        self._ticks = 0
         self._retired: set[str] = set()
         self._encode = msgspec.msgpack.Encoder().encode
         self.published: Callable[[], None] = _nothing
@@ -91,7 +86,7 @@ class App:
         now, wall = self._clock.boottime(), self._clock.wall()
         meter = self._accounts.meter
         meter.begin(boot_id(self._settings.paths, meter.state, now), now, wall)
-        self._make_runners()
+        self._engage()
 
     def reload(self, settings: Settings) -> None:
         """Take new settings without losing a joule: the meter and the ledger stay."""
@@ -104,22 +99,15 @@ class App:
             log.warning(
                 "restart_needed", why="agent.listen, agent.state_dir and [ledger] need a restart"
             )
-        for runner in self._runners:
-            runner.close()
         self._settings = settings
         self._host = this_host.host_info(settings.host, settings.paths)
         self._accounts.tally.max_workloads = settings.work.max_workloads
         self._accounts.meter.set_intervals(self._intervals())
-        self._make_runners()
-        self._ticks = 0
+        self._engage(old)
 
     async def stop(self) -> None:
         """Write and close everything."""
-        for runner in self._runners:
-            if runner.task is not None:
-                runner.task.cancel()
-            runner.close()
-        self._lane.stop()
+        self._crew.stop()
         if self._ledger is not None:
             self._submit(self.snapshot(), last=True)
             await self._ledger.close()
@@ -129,21 +117,12 @@ class App:
     @property
     def interval_seconds(self) -> float:
         """Seconds between ticks: the shortest interval that is set."""
-        return min(
-            [self._settings.agent.interval_seconds, *(runner.interval for runner in self._runners)]
-        )
+        return self._crew.interval_seconds(self._settings.agent.interval_seconds)
 
     async def tick(self, late: float = 0.0, skipped: int = 0) -> None:
         """Poll what is due, settle the meter, hand the state to the ledger."""
-        base = self.interval_seconds
-        due = [
-            runner
-            for runner in self._runners
-            if self._ticks % max(1, round(runner.interval / base)) == 0 and runner.is_due
-        ]
-        self._ticks += 1
-        await self._poll(due)
-        gone = {runner.name for runner in self._runners if runner.gone or runner.away}
+        await self._crew.poll(self.interval_seconds)
+        gone = self._crew.resting()
         if gone - self._retired:
             self._accounts.meter.retire(sorted(gone))
         self._retired = gone
@@ -155,29 +134,6 @@ class App:
         self._own_cost.account(self.latest_utilization(Component.CPU, "all"), self._cpu_watts)
         self._submit(self._take_snapshot())
         self.ticked_at = self._clock.monotonic()
-
-    async def _poll(self, due: Sequence[Runner]) -> None:
-        """Poll these collectors, and wait for those that are quick."""
-        shared: list[Runner] = []
-        if self._grace is not None:
-            shared = [runner for runner in due if runner.joins_lane()]
-        for runner in due:
-            if runner not in shared:
-                runner.start(self._deliver)
-        waiting: list[asyncio.Future[None]] = [
-            runner.task
-            for runner in self._runners
-            if runner.task is not None
-            and not runner.task.done()
-            and (runner.quick or self._grace is None)
-        ]
-        lane = self._lane.start(shared) if shared else None
-        if lane is not None:
-            waiting.append(lane)
-        if waiting:
-            await asyncio.wait(waiting, timeout=self._grace)
-        if lane is not None:
-            self._lane.finish(lane, self._deliver)
 
     def _deliver(self, samples: Sequence[Sample]) -> None:
         """Take one collector's samples, as soon as they are there."""
@@ -200,9 +156,9 @@ class App:
             return
         meter = self._accounts.meter
         postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
-        for runner in self._runners:
-            for reason, count in runner.failures.items():
-                self._totals[f"failures {runner.name} {reason}"] = count
+        for name, failures in self._crew.failures().items():
+            for reason, count in failures.items():
+                self._totals[f"failures {name} {reason}"] = count
         self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
         state = self._encode(AgentState(meter.state, self._totals, self._accounts.tally.state))
         self._ledger.submit(meter.identities, state, postings, lambda: self._publish(shown))
@@ -221,11 +177,11 @@ class App:
 
     def problems(self) -> dict[str, Sequence[Problem]]:
         """Return, for each collector, what of it could not be read the last time."""
-        return {runner.name: runner.collector.problems() for runner in self._runners}
+        return self._crew.problems()
 
     def gave(self) -> dict[str, set[type[Sample]]]:
         """Return, for each collector, what kinds of samples it has given."""
-        return {runner.name: runner.gave for runner in self._runners}
+        return self._crew.gave()
 
     def latest_utilization(self, component: Component, device: str) -> Ratio | None:
         """Return a device's utilisation if it is known now."""
@@ -246,7 +202,7 @@ class App:
             utilization=[
                 u for u in self._utilization.values() if now - u.at <= UTILIZATION_SECONDS
             ],
-            collectors=[runner.status() for runner in self._runners],
+            collectors=self._crew.statuses(),
             agent=self._own_cost.view(),
             ledger=LedgerView(
                 ledger.up,
@@ -265,48 +221,31 @@ class App:
     def _intervals(self) -> dict[str, float]:
         return {name: self._settings.interval_of(name) for name in self._found.classes}
 
-    def _make_runners(self) -> None:
+    def _engage(self, old: Settings | None = None) -> None:
+        """Have the collectors that the settings ask for; let the streams of others rest."""
+        settings = self._settings
+        socket = settings.agent.work_socket
         context = Context(
-            paths=self._settings.paths,
+            paths=settings.paths,
             clock=self._clock,
             latest_utilization=self.latest_utilization,
-            work=self._settings.work,
-            work_socket=self._work_socket(),
+            work=settings.work,
+            # a short run leaves the socket to the agent
+            work_socket=Path(socket) if socket and self._ledger is not None else None,
         )
-        self._runners, self._retired = [], set()
-        off = [name for name in self._known_sources() if name not in self._found.classes]
-        for name, cls in self._found.classes.items():
-            settings = self._settings.collectors[name]
-            if settings.enabled is False:
-                off.append(name)
-                continue
-            self._runners.append(
-                Runner(
-                    name,
-                    cls(settings, context),
-                    settings,
-                    self._settings.interval_of(name),
-                    self._clock,
-                    self._failures_so_far(name),
-                )
-            )
-        self._accounts.meter.retire(off)
+        self._crew.engage(settings, context, self._failures_so_far(), old)
+        self._retired = set()
+        known = {identity.source for identity in self._accounts.meter.identities}
+        self._accounts.meter.retire(sorted(known - self._crew.names()))
 
-    def _work_socket(self) -> Path | None:
-        """Return where to listen for work; a short run leaves that to the agent."""
-        path = self._settings.agent.work_socket
-        return Path(path) if path and self._ledger is not None else None
-
-    def _known_sources(self) -> set[str]:
-        return {identity.source for identity in self._accounts.meter.identities}
-
-    def _failures_so_far(self, name: str) -> dict[str, int]:
-        prefix = f"failures {name} "
-        return {
-            key.removeprefix(prefix): int(count)
-            for key, count in self._totals.items()
-            if key.startswith(prefix)
-        }
+    def _failures_so_far(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for key, count in self._totals.items():
+            kind, _, rest = key.partition(" ")
+            if kind == "failures":
+                name, reason = rest.split(" ", 1)
+                found.setdefault(name, {})[reason] = int(count)
+        return found
 
     def _say_what_is_refused(self) -> None:
         refused = self._accounts.tally.refused

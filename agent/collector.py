@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -116,7 +116,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A source that is there but cannot be read, as `wattlas check` shows it."""
+    """A source that is there but cannot be read, as `wattlas check` shows it.
+
+    Reason `unsupported`: this hardware or driver does not have it; told once, and no failure.
+    """
 
     what: str
     why: str
@@ -146,6 +149,15 @@ class Collector(Protocol):
 
     def close(self) -> None:
         """Release files and handles. The collector is not used again."""
+        ...
+
+
+@runtime_checkable
+class Receiver(Protocol):
+    """A collector that others give samples to: what it has at its end must not be lost."""
+
+    def take(self) -> Sequence[Sample]:
+        """Return what was received and not returned yet; also after `close`."""
         ...
 
 

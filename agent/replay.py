@@ -1,6 +1,7 @@
 """Recorded samples through the real meter and ledger, on virtual time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -101,6 +102,14 @@ def spacing(path: Path) -> dict[str, float]:
     return {collector: median(found) for collector, found in apart.items()}
 
 
+def has_work(path: Path) -> bool:
+    """Tell whether a trace has any operations or work in it, without parsing it."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
+        return any(text.find(word) >= 0 for word in (b'"flop"', b'"work"', b'"work_counter"'))
+
+
 class Replay:
     """One replay: a meter, a virtual clock, and the ledger where one is wanted."""
 
@@ -110,7 +119,10 @@ class Replay:
         ledger: LedgerWriter | None,
         clock: VirtualClock,
         flops: FlopsSettings,
+        *,
+        match_work: bool,
     ) -> None:
+        self._match_work = match_work
         self._intervals = intervals
         self._peaks = Peaks(flops)
         self._clock = clock
@@ -174,7 +186,14 @@ class Replay:
 
     def _resume(self, identities: Sequence[StreamIdentity], state: AgentState | None) -> Accounts:
         meter, work = (state.meter, state.work) if state else (None, None)
-        return Accounts(self._intervals, identities, meter, work, peaks_of=self._peaks)
+        return Accounts(
+            self._intervals,
+            identities,
+            meter,
+            work,
+            peaks_of=self._peaks,
+            match_work=self._match_work,
+        )
 
     def _begin(self) -> None:
         self._accounts.meter.begin(

@@ -7,13 +7,22 @@ from typing import Final, NamedTuple
 import structlog
 
 from agent.clock import Clock
-from agent.collector import Absent, BlockingCollector, Collector, CollectorSettings, Transient
+from agent.collector import (
+    Absent,
+    BlockingCollector,
+    Collector,
+    CollectorSettings,
+    Receiver,
+    Transient,
+)
 from agent.samples import Sample
 from agent.snapshot import CollectorStatus
 from agent.worker import Busy, Worker
 
 QUICK_SECONDS: Final = 0.05
 """A collector that was faster than this the last time is waited for by the tick."""
+UNSUPPORTED: Final = "unsupported"
+"""The reason of a problem that is none: this hardware or driver does not have it."""
 MUST_BE_THERE_RETRY_SECONDS: Final = 60.0
 """`enabled = true` and nothing there: look again this often."""
 
@@ -154,6 +163,10 @@ class Runner:
         else:
             self._close()
 
+    def rest(self) -> Sequence[Sample]:
+        """Return what was given to the collector by others and not read yet: nothing, mostly."""
+        return self.collector.take() if isinstance(self.collector, Receiver) else ()
+
     def _close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -245,7 +258,8 @@ class Runner:
             return
         now_known: dict[str, str] = {}
         for problem in problems:
-            self.failures[problem.reason] = self.failures.get(problem.reason, 0) + 1
+            if problem.reason != UNSUPPORTED:
+                self.failures[problem.reason] = self.failures.get(problem.reason, 0) + 1
             now_known[problem.what] = problem.reason
             if problem.what not in self._known:
                 self._warn("source_failing", problem.why, problem.remedy, source=problem.what)

@@ -55,7 +55,7 @@ def replay(
       wattlas replay trace.jsonl --start 2026-03-01T00:00:00Z --state-dir ./ledger
     """
     from agent.ledger import LedgerError  # noqa: PLC0415
-    from agent.replay import Replay, Skipped, VirtualClock, spacing  # noqa: PLC0415
+    from agent.replay import Replay, Skipped, VirtualClock, has_work, spacing  # noqa: PLC0415
     from agent.settings import FlopsSettings  # noqa: PLC0415
 
     clock = VirtualClock(_start(start))
@@ -73,7 +73,9 @@ def replay(
             }
         ledger = _ledger(state_dir, clock) if state_dir else None
         with _progress(trace.stat().st_size) as progress:
-            result = Replay(intervals, ledger, clock, flops).run(trace, skipped, progress)
+            result = Replay(intervals, ledger, clock, flops, match_work=has_work(trace)).run(
+                trace, skipped, progress
+            )
     except LedgerError as error:
         raise Failure(str(error)) from error
     except FileNotFoundError as error:
@@ -150,14 +152,16 @@ def document(result: "Replayed") -> dict[str, Any]:
         row["gap_seconds"] += stream.gap_seconds
         row["resets"] += stream.resets
         row["cross_check"] &= stream.cross_check
-    return {
+    found: dict[str, Any] = {
         "duration_seconds": result.duration_seconds,
         "components": list(by_device.values()),
         "host": {
             "energy_joules": {q: result.host_joules.get(q, 0.0) for q in QUALITIES},
             "gap_seconds": result.host_gap_seconds,
         },
-        "flops": [
+    }
+    if result.flops:
+        found["flops"] = [
             {
                 "component": view.component.value,
                 "device": view.device,
@@ -166,12 +170,13 @@ def document(result: "Replayed") -> dict[str, Any]:
                 "flop": view.flop,
             }
             for view in result.flops
-        ],
-        "work": [
+        ]
+    if result.work:
+        found["work"] = [
             {"workload": view.workload, "unit": view.unit, "amount": view.amount}
             for view in result.work
-        ],
-    }
+        ]
+    return found
 
 
 def _print(result: "Replayed") -> None:

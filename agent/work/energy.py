@@ -138,12 +138,15 @@ class EnergyBook:
         self._dark: dict[Component, float] = {}
         """When a component last had a device without any figure."""
         self._folded = float("-inf")
+        self._since = float("inf")
+        """Nothing is known of the time before."""
 
     def post(self, component: Component, device: str, start: float, until: float, j: float) -> None:
         """Add an interval of `j` joules that counts; times in s of CLOCK_BOOTTIME."""
         track = self._tracks.get(Scope(component, device))
         if track is None:
             track = self._tracks[Scope(component, device)] = _Track()
+            self._since = min(self._since, start)
         track.add(Posted(until, start, j))
 
     def tell(self, now: float, dark: Iterable[Component]) -> None:
@@ -165,7 +168,9 @@ class EnergyBook:
             track = self._tracks.get(scope)
             tracks = [] if track is None else [track]
         else:
-            if any(at > start for dark, at in self._dark.items() if scope in (HOST, (dark, ALL))):
+            if start < self._since or any(
+                at > start for dark, at in self._dark.items() if scope in (HOST, (dark, ALL))
+            ):
                 return NotKnown.EVER
             tracks = [
                 track

@@ -45,8 +45,6 @@ class Tally:
         self._of_work: dict[tuple[WorkKey, Scope], Efficiency] = {}
         self.max_workloads = max_workloads
         self.book = EnergyBook()
-        self.active = False
-        """Whether any work was ever heard of in this run: only then energy must be told."""
         self.refused: dict[str, str] = {}
         """What is not counted, and why: one sentence each."""
 
@@ -63,7 +61,6 @@ class Tally:
         self, samples: Iterable[FlopCount | WorkDone | WorkCounter], devices: Mapping[str, Scope]
     ) -> None:
         """Take what was done. `devices`: which scope a device's label or index means."""
-        self.active = True
         for sample in samples:
             match sample:
                 case FlopCount():

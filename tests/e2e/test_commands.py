@@ -27,7 +27,14 @@ def document(*arguments):
 
 def test_read_of_a_server_with_sensors(config):
     found = document("read", "--config", config)
-    assert set(found) == {"host", "components", "utilization", "collectors"}
+    assert set(found) == {
+        "host",
+        "components",
+        "accelerators",
+        "flops",
+        "utilization",
+        "collectors",
+    }
     host = found["host"]
     counted = [c["power_watts"] for c in found["components"] if c["counted"]]
     assert host["power_watts"] == pytest.approx(sum(counted))
