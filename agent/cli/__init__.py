@@ -14,7 +14,9 @@ COMMANDS: Final = {
     "check": "What can be measured here, what cannot, why, and what would fix it.",
     "measure": "Run a command and say what the host drew meanwhile.",
     "estimate": "What a server would draw, without any sensor.",
+    "bench": "This host's own FLOPS per watt, at five load levels.",
     "replay": "Drive the meter with a recorded trace on virtual time.",
+    "work": "Report useful work done, from scripts.",
     "completion": "Print the shell completion for bash, zsh or fish.",
 }
 
