@@ -118,7 +118,8 @@ class Context:
 class Problem:
     """A source that is there but cannot be read, as `wattlas check` shows it.
 
-    Reason `unsupported`: this hardware or driver does not have it; told once, and no failure.
+    Reasons `unsupported` (this hardware or driver does not have it) and `asleep` (it saves power,
+    and reading would wake it) are told once and are no failures.
     """
 
     what: str

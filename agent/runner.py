@@ -21,8 +21,8 @@ from agent.worker import Busy, Worker
 
 QUICK_SECONDS: Final = 0.05
 """A collector that was faster than this the last time is waited for by the tick."""
-UNSUPPORTED: Final = "unsupported"
-"""The reason of a problem that is none: this hardware or driver does not have it."""
+NO_FAILURE: Final = frozenset({"unsupported", "asleep"})
+"""Reasons of problems that are none: the hardware does not have it, or saves power."""
 MUST_BE_THERE_RETRY_SECONDS: Final = 60.0
 """`enabled = true` and nothing there: look again this often."""
 
@@ -258,7 +258,7 @@ class Runner:
             return
         now_known: dict[str, str] = {}
         for problem in problems:
-            if problem.reason != UNSUPPORTED:
+            if problem.reason not in NO_FAILURE:
                 self.failures[problem.reason] = self.failures.get(problem.reason, 0) + 1
             now_known[problem.what] = problem.reason
             if problem.what not in self._known:

@@ -21,7 +21,7 @@ from collectors.sysfs import (
 )
 
 CLASS: Final = "class/hwmon"
-GPU_CHIPS: Final = frozenset({"amdgpu", "i915", "nouveau", "radeon", "xe"})
+GPU_CHIPS: Final = re.compile(r"amdgpu|i915(_gt\d+)?|nouveau|radeon|xe")
 """A GPU's board power comes from the collector of its driver, never from here as well."""
 INPUT_CHIPS: Final = frozenset({"fam15h_power"})
 """power1_average is that of the compute units alone, power1_input that of the package
@@ -148,7 +148,7 @@ class _Chip:
 
     def channels(self) -> list[Channel]:
         """Return the channels that are switched on."""
-        if self._name in GPU_CHIPS:
+        if GPU_CHIPS.fullmatch(self._name):
             return []
         found = [c for i in self._indices("energy", "input") if (c := self._energy(i))]
         powers = self._indices("power", "average") | self._indices("power", "input")

@@ -148,7 +148,7 @@ def test_what_the_hardware_does_not_have_is_told_and_no_failure():
     rig.collector.trouble = [Problem("GPU-0 ecc", "not on this board", reason="unsupported")]
     status, logs = played(rig, [SAMPLE], [SAMPLE])
     assert (status.up, status.failures) == (True, {"io": 2})
-    assert [log["event"] for log in logs] == ["source_failing"]
+    assert logs == [("warning", "source_failing")]
 
 
 def test_absent_is_quiet_and_for_good():
