@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from cost import commands, host, measure, report
 
 LATENCY_SERIES = 500
 CROWD_SERIES = 5000
+GPUS = "8xH100"
 
 
 class Options(argparse.Namespace):
@@ -132,10 +133,37 @@ def _side_by_side(o: Options, directory: Path, sysfs: Path, result: dict[str, An
         )  # fmt: skip
         result["late"] = busy._asdict()
     with contextlib.ExitStack() as stack:
+        result["gpus"] = _with_gpus(o, directory, sysfs, started)
+    with contextlib.ExitStack() as stack:
         crowded = started(host.wattlas(directory / "crowd", sysfs, series=CROWD_SERIES))
         time.sleep(2.0)
         rounds = max(3, o.scrapes // 10)
         result["crowd"] = measure.crowd(crowded, scrapers=50, rounds=rounds, say=say)._asdict()
+
+
+def _with_gpus(
+    o: Options, directory: Path, sysfs: Path, started: Callable[[host.Program], host.Program]
+) -> dict[str, Any]:
+    """Measure an agent that also reads eight GPUs, beside node_exporter, which reads none."""
+    agent = started(host.wattlas_with_gpus(directory / "gpus", sysfs, GPUS))
+    peers = [started(peer) for peer in host.peers()[:1]]
+    time.sleep(min(o.every, 5.0))
+    driver, began = host.inside_driver_seconds(directory / "gpus"), time.perf_counter()
+    cpu = measure.cpu(agent, peers, seconds=o.seconds, pairs=o.pairs, every=o.every, say=say)
+    elapsed = time.perf_counter() - began
+    driver = host.inside_driver_seconds(directory / "gpus") - driver
+    theirs = cpu[report.DEFAULT].each if peers else [float("nan")] * o.pairs
+    ours = cpu[agent.name]
+    page = agent.connection.get().text()
+    return {
+        "boards": GPUS,
+        "scraped": ours.scraped,
+        "driver": 100 * driver / elapsed,
+        "ratio": measure.spread([a / b for a, b in zip(ours.each, theirs, strict=True)]),
+        "peer": cpu[report.DEFAULT].scraped if peers else None,
+        "memory": agent.memory()._asdict(),
+        "series": sum(not line.startswith("#") for line in page.splitlines()),
+    }
 
 
 def main() -> None:

@@ -141,8 +141,8 @@ class Tally:
                 f"there are {MAX_KINDS} series of operations already"
             )
             return
-        self._flop[key] = self._flop.get(key, 0.0) + flop
-        if since is not None:
+        total = self._flop[key] = self._flop.get(key, 0.0) + flop
+        if since is not None and total:  # of what was never done there is no efficiency
             efficiency = self._of_flop.get(key)
             if efficiency is None:
                 scope = Scope(key.component, key.device)

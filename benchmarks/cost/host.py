@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,13 +41,19 @@ class Memory(NamedTuple):
 class Program:
     """A running program with a `/metrics`."""
 
-    def __init__(self, name: str, command: Sequence[str], port: int) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], port: int, environment: Mapping[str, str] = {}
+    ) -> None:
         self.name = name
         self.port = port
         self.connection = Connection(port)
         self.started = time.perf_counter()
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=os.environ | environment,
         )
 
     @property
@@ -142,6 +148,42 @@ def wattlas(directory: Path, sysfs: Path, *, series: int = 0) -> Program:
         return Program(f"wattlas, {series} series", [sys.executable, many, file, str(series)], port)
     command = wattlas_command("run", "--config", file, "--log-level", "warning")
     return Program("wattlas", command, port)
+
+
+def wattlas_with_gpus(directory: Path, sysfs: Path, boards: str) -> Program:
+    """Start `wattlas run` on a host with GPUs: the tests' stand-in for NVIDIA's library."""
+    command = [sys.executable, "-P", "-m", "hardware.nvml", str(directory / "nvml")]
+    subprocess.run(
+        [*command, "--boards", boards],
+        env=dict(os.environ, PYTHONPATH=str(ROOT / "tests")),
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    port = free_port()
+    command = wattlas_command("run", "--config", str(settings(directory, sysfs, port)))
+    return Program(
+        f"wattlas, {boards}",
+        [*command, "--log-level", "warning"],
+        port,
+        {"LD_LIBRARY_PATH": str(directory / "nvml")},
+    )
+
+
+def inside_driver_seconds(directory: Path) -> float:
+    """Return the time that any process has spent inside the stand-in so far."""
+    program = (
+        "import sys; from pathlib import Path; from hardware.nvml.layout import State;"
+        "state = State.from_buffer_copy(Path(sys.argv[1]).read_bytes());"
+        "print(sum(count.nanoseconds for count in state.counts) / 1e9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(directory / "nvml" / "nvml.state")],
+        env=dict(os.environ, PYTHONPATH=str(ROOT / "tests")),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
 
 
 def node_exporter(name: str, *options: str) -> Program:

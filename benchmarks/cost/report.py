@@ -69,6 +69,20 @@ def rows(r: Mapping[str, Any]) -> list[Row]:
     memory = r["memory"]
     row("resident memory", f"{memory['rss']:.1f} MB (PSS {memory['pss']:.1f})", memory["rss"],
         48, 36, " MB", peer=_memory(r))  # fmt: skip
+    gpus = r["gpus"]
+    row(
+        f"CPU, 1 Hz, with {gpus['boards']}, scraped every {r['every']:g} s",
+        f"{gpus['scraped']:.3f} %",
+        gpus["ratio"]["median"],
+        4.0,
+        2.0,
+        " ×",
+        peer=f"{gpus['peer']:.3f} %" if gpus["peer"] else "–",
+        ratio=True,
+    )
+    row("resident memory, with them", f"{gpus['memory']['rss']:.1f} MB", gpus["memory"]["rss"],
+        48, 36, " MB")  # fmt: skip
+    row("series, with them", f"{gpus['series']}", gpus["series"], 500, None, "")
     many = next(name for name in latency if name.startswith("wattlas,"))
     for quantile, target, stretch in (("p50", 0.15, 0.08), ("p99", 0.3, 0.12)):
         ours, theirs = latency[many][quantile], latency.get(DEFAULT, {}).get(quantile, math.nan)
@@ -170,6 +184,10 @@ def _also(r: Mapping[str, Any]) -> list[str]:
         f" from {ratio['least']:.2f} to {ratio['most']:.2f}",
         "resident memory": f"{start['rss']:.1f} MB when the CPU run began,"
         f" {memory['rss']:.1f} MB at its end",
+        f"CPU ratio with {r['gpus']['boards']}": f"median {r['gpus']['ratio']['median']:.2f},"
+        f" from {r['gpus']['ratio']['least']:.2f} to {r['gpus']['ratio']['most']:.2f};"
+        f" of our CPU time {r['gpus']['driver']:.3f} % of a core was spent inside the driver's"
+        " library, here a stand-in: a real driver takes more",
         "written to the disk": f"{r['written_mb_per_day']:.0f} MB a day,"
         " extrapolated from the CPU run",
         "replay with a ledger kept": f"{replay['seconds_with_ledger']:.1f} s",
