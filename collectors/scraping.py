@@ -232,6 +232,10 @@ async def _get(
             raise
         why = str(error)[:120] or type(error).__name__
         raise Transient(f"{where}: the answer broke off or is no HTTP ({why})", "io") from None
+    finally:
+        # A closed transport lets go of its socket in the loop's next round, which `wattlas read`
+        # would not have otherwise.
+        await asyncio.sleep(0)
 
 
 def _read_token(path: str) -> str:
