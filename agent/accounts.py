@@ -47,8 +47,11 @@ class Accounts:
         self.meter.posted = [] if match_work else None
         self.tally = Tally(work)
         self.devices = Devices()
+        self.utilization: dict[tuple[Component, str], Utilization] = {}
+        """The newest of each device."""
+        self._peaks: dict[tuple[Scope, str], float] = {}
+        self._peaks_at = -1
         self._peaks_of = peaks_of
-        self._peaks_by_name: dict[str, Peaks] = {}
 
     def take(self, samples: Sequence[Sample], now: Seconds, wall: Seconds) -> None:
         """Take the samples of one collector. `now` is CLOCK_BOOTTIME, `wall` Unix time."""
@@ -59,15 +62,15 @@ class Accounts:
             match sample:
                 case EnergyCounter() | PowerReading():
                     energy.append(sample)
-                case Figures() | Accelerator():
-                    self.devices.take(sample)
                 case FlopCount() | WorkDone() | WorkCounter():
                     work.append(sample)
+                case Utilization():
+                    self.utilization[sample.component, sample.device] = sample
+                case Figures() | Accelerator():
+                    self.devices.take(sample)
                 case Inventory():
                     self.devices.take(sample)
                     inventories.append(sample)
-                case Utilization():
-                    pass  # a share of capacity is neither energy nor work
         if energy:
             self.meter.take(energy, now, wall)
         for inventory in inventories:
@@ -97,12 +100,14 @@ class Accounts:
 
         All devices of a component together have one where each of them has.
         """
+        if self._peaks_at == self.devices.changes:
+            return self._peaks
         found: dict[tuple[Scope, str], float] = {}
         for component in WITH_PEAKS:
             each = [v.about for v in views if v.about.component == component]
             sums: dict[str, float] = {}
             for about in each:
-                peaks = self._peaks(about.name)
+                peaks = self._peaks_of(about.name)
                 for precision, peak in peaks.items():
                     found[Scope(component, about.device), precision] = peak
                 sums = {
@@ -111,6 +116,7 @@ class Accounts:
                     if p in sums or about is each[0]
                 }
             found |= {(Scope(component, ALL), p): total for p, total in sums.items()}
+        self._peaks, self._peaks_at = found, self.devices.changes
         return found
 
     def flops(self, now: float, peaks: Mapping[tuple[Scope, str], float]) -> list[FlopView]:
@@ -120,8 +126,3 @@ class Accounts:
     def work(self, now: float) -> list[WorkView]:
         """Return what useful work was done, and what a unit took."""
         return self.tally.work_views(now)
-
-    def _peaks(self, name: str) -> Peaks:
-        if name not in self._peaks_by_name:
-            self._peaks_by_name[name] = self._peaks_of(name)
-        return self._peaks_by_name[name]

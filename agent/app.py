@@ -18,7 +18,7 @@ from agent.own_cost import OwnCost
 from agent.peaks import Peaks
 from agent.quantities import Component, Ratio, Seconds
 from agent.resume import boot_id, resume
-from agent.samples import Sample, Utilization
+from agent.samples import Sample
 from agent.settings import Settings
 from agent.snapshot import (
     LedgerView,
@@ -57,7 +57,6 @@ class App:
         self._build = this_host.build_info()
         self._host = this_host.host_info(settings.host, settings.paths)
         self._peaks = Peaks(settings.flops)
-        self._utilization: dict[tuple[Component, str], Utilization] = {}
         self._snapshot: Snapshot | None = None
         self._totals: dict[str, float] = {}
         self._own_cost = OwnCost(self._totals)
@@ -137,10 +136,8 @@ class App:
 
     def _deliver(self, samples: Sequence[Sample]) -> None:
         """Take one collector's samples, as soon as they are there."""
-        for sample in samples:
-            if isinstance(sample, Utilization):
-                self._utilization[sample.component, sample.device] = sample
-            if self._record is not None:
+        if self._record is not None:
+            for sample in samples:
                 self._record(sample)
         self._accounts.take(samples, self._clock.boottime(), self._clock.wall())
 
@@ -185,7 +182,7 @@ class App:
 
     def latest_utilization(self, component: Component, device: str) -> Ratio | None:
         """Return a device's utilisation if it is known now."""
-        sample = self._utilization.get((component, device))
+        sample = self._accounts.utilization.get((component, device))
         if sample is None or self._clock.boottime() - sample.at > UTILIZATION_SECONDS:
             return None
         return sample.ratio
@@ -200,7 +197,7 @@ class App:
             build=self._build,
             host=self._host,
             utilization=[
-                u for u in self._utilization.values() if now - u.at <= UTILIZATION_SECONDS
+                u for u in self._accounts.utilization.values() if now - u.at <= UTILIZATION_SECONDS
             ],
             collectors=self._crew.statuses(),
             agent=self._own_cost.view(),

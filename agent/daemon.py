@@ -17,7 +17,8 @@ from agent.clock import Clock, SystemClock
 from agent.collector import Found
 from agent.ledger import LedgerWriter
 from agent.notify import Notifier
-from agent.settings import Settings, SettingsError
+from agent.settings import Settings
+from agent.settings_error import SettingsError
 from agent.trace import Recorder
 from exporters.http import HttpServer
 from exporters.prometheus import PrometheusPages

@@ -33,6 +33,10 @@ class Devices:
         self._listed: dict[tuple[str, Component], frozenset[str]] = {}
         self._who: Preferred[Scope] = Preferred()
         self._what: Preferred[tuple[Scope, Figure]] = Preferred()
+        self._only: dict[Scope, str] = {}
+        """The source, where a device has one; "" once there was another."""
+        self.changes = 0
+        """How often what the devices are has changed."""
         self._swept = float("-inf")
         self.scopes: dict[str, Scope] = {}
         """What a report may call a device: its label, its index, its PCI address."""
@@ -67,6 +71,15 @@ class Devices:
     def _take_figures(self, sample: Figures) -> None:
         scope = Scope(sample.component, sample.device)
         slots = self._figures.setdefault(scope, {})
+        only = self._only.setdefault(scope, sample.collector)
+        if only == sample.collector:
+            for figure, which, value in sample.values:
+                slots[figure, which] = (value, sample.at)
+            return
+        if only:  # a second source: from now on each figure has a speaker
+            self._only[scope] = ""
+            for figure, which in slots:
+                self._what.listens_to((scope, figure), only, slots[figure, which][1])
         for figure, which, value in sample.values:
             if self._what.listens_to((scope, figure), sample.collector, sample.at):
                 slots[figure, which] = (value, sample.at)
@@ -89,6 +102,7 @@ class Devices:
         self._name_all()
 
     def _name_all(self) -> None:
+        self.changes += 1
         self.scopes = {}
         for scope, about in self._about.items():
             for name in (about.index, about.bus, about.device):

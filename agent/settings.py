@@ -5,21 +5,18 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from agent.collector import CollectorSettings, Paths, WorkSettings
+from agent.settings_error import SettingsError, explain, line_of
 
 DEFAULT_FILE = Path("/etc/wattlas/wattlas.toml")
 MIN_INTERVAL_SECONDS = 0.1
 """Below this the agent would cost more than it could tell: RAPL refreshes every 1 ms, NVML 100."""
 LATER_SECTIONS = ("site", "carbon", "lifecycle")
 """Sections of the contract that this version reads past; `wattlas check` says so."""
-
-
-class SettingsError(Exception):
-    """One plain sentence: the file, the line, the key and the remedy."""
 
 
 class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -153,11 +150,11 @@ def parse(
     try:
         file = msgspec.convert(raw, _File)
     except msgspec.ValidationError as error:
-        raise _explain(where, text, str(error), _File, ()) from None
+        raise explain(where, text, str(error), _File, raw) from None
     chosen: dict[str, CollectorSettings] = {}
     for name, table in file.collectors.items():
         if name not in collectors:
-            line = _line_of(text, ("collectors", name))
+            line = line_of(text, ("collectors", name))
             raise SettingsError(
                 f"{where}:{line}: there is no collector named {name!r};"
                 f" installed are {', '.join(sorted(collectors))}"
@@ -166,7 +163,7 @@ def parse(
             chosen[name] = msgspec.convert(table, collectors[name])
         except msgspec.ValidationError as error:
             prefix = ("collectors", name)
-            raise _explain(where, text, str(error), collectors[name], prefix) from None
+            raise explain(where, text, str(error), collectors[name], table, prefix) from None
     settings = Settings(
         file=path,
         agent=file.agent,
@@ -196,7 +193,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def _check_values(where: str, text: str, settings: Settings) -> None:
     def wrong(key: tuple[str, ...], why: str) -> SettingsError:
-        return SettingsError(f"{where}:{_line_of(text, key)}: {'.'.join(key)}: {why}")
+        return SettingsError(f"{where}:{line_of(text, key)}: {'.'.join(key)}: {why}")
 
     try:
         parse_address(settings.agent.listen)
@@ -250,70 +247,3 @@ def _check_work(settings: Settings, wrong: Callable[[tuple[str, ...], str], Exce
                     ("flops", "peak", name, precision),
                     "must be more than 0 TFLOP/s and less than 1e9",
                 )
-
-
-_AT = re.compile(r"^(?P<why>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
-
-
-def _explain(
-    where: str, text: str, message: str, cls: type[msgspec.Struct], prefix: tuple[str, ...]
-) -> SettingsError:
-    """Turn msgspec's message into a sentence with the line, the key and what would be right."""
-    match = _AT.match(message)
-    why = match["why"] if match else message
-    at = (match["path"] or "$") if match else "$"
-    key = (*prefix, *(part for part in at.removeprefix("$").split(".") if part))
-    unknown = _UNKNOWN.search(why)
-    if unknown:
-        known = _fields_at(cls, key[len(prefix) :])
-        key = (*key, unknown["key"])
-        why = f"there is no such key; known here are {', '.join(known)}"
-    else:
-        why = why[:1].lower() + why[1:]
-        why = why.replace("`", "").replace("object", "table").replace("array", "list")
-        choices = _choices(cls, key[len(prefix) :]) if "enum" in why else ""
-        why += f"; choose {choices}" if choices else "; give it a value of that type"
-    return SettingsError(f"{where}:{_line_of(text, key)}: {'.'.join(key)}: {why}")
-
-
-def _fields_at(cls: type[msgspec.Struct], key: tuple[str, ...]) -> list[str]:
-    for part in key:
-        field = next((f for f in msgspec.structs.fields(cls) if f.name == part), None)
-        if field is None or not isinstance(field.type, type):
-            return []
-        cls = field.type
-    return [f.name for f in msgspec.structs.fields(cls)]
-
-
-def _choices(cls: type[msgspec.Struct], key: tuple[str, ...]) -> str:
-    """Return the values that a key may have, as TOML writes them; "" where they are no list."""
-    field = next((f for f in msgspec.structs.fields(cls) if key == (f.name,)), None)
-    found: list[str] = []
-    for kind in get_args(field.type) if field else ():
-        found += ["true", "false"] if kind is bool else [f'"{value}"' for value in get_args(kind)]
-    return " or ".join(found)
-
-
-def _line_of(text: str, key: tuple[str, ...]) -> int:
-    """Return the line on which a key stands; for a table, its header. 1 where it is not found."""
-    best, best_depth = 1, -1
-    section: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        stripped = line.strip()
-        header = re.match(r"^\[\[?\s*([^\]]+?)\s*\]\]?", stripped)
-        if header:
-            section = _split_key(header[1])
-            here = section
-        else:
-            name, equals, _ = stripped.partition("=")
-            if not equals or stripped.startswith("#"):
-                continue
-            here = (*section, *_split_key(name.strip()))
-        if here == key[: len(here)] and len(here) > best_depth:
-            best, best_depth = number, len(here)
-    return best
-
-
-def _split_key(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

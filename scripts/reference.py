@@ -6,9 +6,11 @@ if one of them is stale. Needs the environment of scripts/setup.
 """
 
 import ast
+import builtins
 import inspect
 import sys
 import textwrap
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import msgspec
 
 from agent import settings
 from agent.cli import COMMANDS, wattlas
-from agent.collector import CollectorSettings, find_collectors
+from agent.collector import CollectorSettings, WorkSettings, find_collectors
 from agent.quantities import Component, Quality
 from agent.snapshot import (
     AgentCost,
@@ -37,6 +39,8 @@ SECTIONS = {
     "paths": settings.PathSettings,
     "host": settings.Host,
     "ledger": settings.LedgerSettings,
+    "work": WorkSettings,
+    "flops": settings.FlopsSettings,
 }
 
 
@@ -126,16 +130,43 @@ def fields(cls: type[Any]) -> Iterator[tuple[str, Any, str]]:
     for field in msgspec.structs.fields(cls):
         if field.name not in docs:
             sys.exit(f"{cls.__module__}.{cls.__name__}.{field.name} has no docstring below it")
-        yield field.name, default(field), docs[field.name]
+        if nested(field.type) is None:
+            yield field.name, default(field), docs[field.name]
+
+
+def nested(kind: Any) -> tuple[str, type[Any]] | None:
+    """Return the end of a table's header and its type, where a field is tables of its own."""
+    match typing.get_origin(kind), typing.get_args(kind):
+        case builtins.dict, (_, type() as cls) if issubclass(cls, msgspec.Struct):
+            return "NAME]", cls
+        case builtins.tuple, (type() as cls, _) if issubclass(cls, msgspec.Struct):
+            return "]", cls
+    return None
+
+
+def with_nested(header: str, about: str, cls: type[Any]) -> Iterator[tuple[str, str, type[Any]]]:
+    """Yield a table's header, what it is about and its type; then the tables below it."""
+    yield header, about, cls
+    docs = field_docs(cls)
+    for field in msgspec.structs.fields(cls):
+        below = nested(field.type)
+        if below is None:
+            continue
+        end, kind = below
+        name = header.strip("[]") + "." + field.name
+        inner = f"[{name}.{end}" if end == "NAME]" else f"[[{name}]]"
+        yield from with_nested(inner, docs[field.name], kind)
 
 
 def tables() -> Iterator[tuple[str, str, type[Any]]]:
     """Yield each table's name, what it is about, and its type."""
     for name, cls in SECTIONS.items():
-        yield name, inspect.cleandoc(cls.__doc__ or "").partition(": ")[2], cls
+        about = inspect.cleandoc(cls.__doc__ or "").partition(": ")[2]
+        yield from with_nested(f"[{name}]", about, cls)
     for name, collector in find_collectors().classes.items():
         about = inspect.getdoc(inspect.getmodule(collector)) or ""
-        yield f"collectors.{name}", about.split("\n\n")[0].replace("\n", " "), collector.Settings
+        about = about.split("\n\n")[0].replace("\n", " ")
+        yield from with_nested(f"[collectors.{name}]", about, collector.Settings)
 
 
 def settings_page() -> str:
@@ -152,10 +183,12 @@ def settings_page() -> str:
         "",
     ]
     for table, about, cls in tables():
-        lines += [f"## `[{table}]`", "", capital(about), "", "| key | default | meaning |"]
+        lines += [f"## `{table}`", "", capital(about), "", "| key | default | meaning |"]
         lines.append("|---|---|---|")
         for key, value, doc in fields(cls):
             shown = f"`{toml(value)}`" if value is not None else "–"
+            if value is msgspec.NODEFAULT:
+                shown = "must be given"
             lines.append(f"| `{key}` | {shown} | {doc} |")
         lines.append("")
     lines += [
@@ -177,17 +210,30 @@ def settings_file() -> str:
     common = {field.name for field in msgspec.structs.fields(CollectorSettings)}
     common_told: set[str] = set()
     for table, about, cls in tables():
-        of_collector = table.startswith("collectors.")
+        of_collector = table.startswith("[collectors.")
         if of_collector and common:
             lines += ["", "# Each collector has these three values:"]
             lines += [f"# {key}: {doc}" for key, _, doc in fields(CollectorSettings)]
             common_told, common = common, set()
-        lines += ["", *comment(capital(about)), f"[{table}]"]
+        below = "NAME" in table  # there is none of these until somebody names one
+        lines += ["", *comment(capital(about)), f"# {table}" if below else table]
         for key, value, doc in fields(cls):
             if not (of_collector and key in common_told):
                 lines += comment(doc)
-            lines.append(f"# {key} = {toml(value)}" if value is not None else f"# {key} = 1.0")
+            unset = value is None or value is msgspec.NODEFAULT
+            lines.append(f"# {key} = {example(cls, key, doc) if unset else toml(value)}")
     return "\n".join(lines) + "\n"
+
+
+def example(cls: type[Any], key: str, doc: str) -> str:
+    """Return a value for a key that has no default: a choice, the docstring's example, or 1.0."""
+    (field,) = (f for f in msgspec.structs.fields(cls) if f.name == key)
+    for kind in (field.type, *typing.get_args(field.type)):
+        if typing.get_origin(kind) is typing.Literal:
+            return toml(typing.get_args(kind)[0])
+    if field.type is str:
+        return toml(doc.partition('e.g. "')[2].partition('"')[0] or "…")
+    return "1.0"
 
 
 def comment(text: str) -> list[str]:
@@ -204,10 +250,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         command = wattlas.get_command(context, name)
         assert command is not None
         yield name, command
+        for below, sub in getattr(command, "commands", {}).items():
+            yield f"{name} {below}", sub
 
 
 def help_of(name: str, command: click.Command) -> str:
     parent = click.Context(wattlas, info_name="wattlas")
+    for above in name.split()[:-1]:
+        parent = click.Context(click.Group(above), info_name=above, parent=parent)
+    name = name.rsplit(maxsplit=1)[-1]
     context = click.Context(command, info_name=name, parent=parent, max_content_width=96)
     context.terminal_width = 96
     return command.get_help(context)

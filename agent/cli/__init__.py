@@ -71,7 +71,7 @@ def main() -> None:
     if sys.stdout is None:  # closed by who started us
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     from agent.cli.common import Failure  # noqa: PLC0415 - keeps --help fast
-    from agent.settings import SettingsError  # noqa: PLC0415
+    from agent.settings_error import SettingsError  # noqa: PLC0415
 
     try:
         status: Any = wattlas.main(standalone_mode=False)

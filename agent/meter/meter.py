@@ -42,8 +42,6 @@ class Meter:
         self._host_gap = Union(self.state.host_gap_ranges)
         self._offset = self.state.wall - self.state.boottime
         self._checks = CrossChecks()
-        self._doubled: set[tuple[str, Component, str]] = set()
-        """Devices of which one source has a counter and a sensor."""
         self.posted: list[tuple[int, float, float, float]] | None = None
         """Where to leave each interval that counts: stream, from, until, joules. None: nowhere."""
         for identity, stream_state in zip(identities, self.state.streams, strict=True):
@@ -89,8 +87,8 @@ class Meter:
             stream = self._streams[index]
             interval = stream.step(sample)
             if interval is not None:
-                if self._doubled:
-                    self._check(stream.identity, interval)
+                if stream.is_doubled:
+                    self._check(stream, interval)
                 self._count(index, *interval)
                 continue
             if stream.reset is not None:
@@ -170,10 +168,10 @@ class Meter:
         self.state.wall = wall
         self.state.boottime = now
 
-    def _check(self, who: StreamIdentity, interval: tuple[float, float, float]) -> None:
-        if (who.source, who.component, who.device) in self._doubled:
-            key = (who.source, who.component.value, who.device)
-            self._checks.add(key, *interval, counter=who.quality is Quality.MEASURED)
+    def _check(self, stream: Stream, interval: tuple[float, float, float]) -> None:
+        who = stream.identity
+        key = (who.source, who.component.value, who.device)
+        self._checks.add(key, *interval, counter=stream.is_counter)
 
     def _add(self, identity: StreamIdentity, state: StreamState) -> int:
         index = len(self._streams)
@@ -181,8 +179,10 @@ class Meter:
         self._streams.append(Stream(identity, state, interval))
         who = (identity.source, identity.component, identity.device)
         self._index[*who, identity.quality] = index
-        if (*who, Quality.MEASURED) in self._index and (*who, Quality.INTEGRATED) in self._index:
-            self._doubled.add(who)
+        both = [self._index.get((*who, q)) for q in (Quality.MEASURED, Quality.INTEGRATED)]
+        for one in both if None not in both else ():
+            assert one is not None
+            self._streams[one].is_doubled = True
         return index
 
     def _welcome(self, sample: EnergyCounter | PowerReading, index: int | None) -> None:

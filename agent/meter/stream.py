@@ -33,6 +33,7 @@ class Stream:
         "hold",
         "identity",
         "is_counter",
+        "is_doubled",
         "reset",
         "state",
         "watts",
@@ -42,6 +43,8 @@ class Stream:
         self.identity = identity
         self.state = state
         self.is_counter = identity.quality is Quality.MEASURED
+        self.is_doubled = False
+        """Its source has a counter and a sensor of this device."""
         self.hold = HOLD_SECONDS
         self.set_interval(interval)
         self.watts: float | None = None

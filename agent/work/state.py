@@ -5,14 +5,8 @@ import msgspec
 from agent.quantities import Component
 from agent.samples import Method
 
-
-class FlopKey(msgspec.Struct, frozen=True, array_like=True):
-    """The labels of a total of floating-point operations."""
-
-    component: Component
-    device: str
-    precision: str
-    method: Method
+FlopKey = tuple[Component, str, str, Method]
+"""The labels of a total of floating-point operations: component, device, precision, method."""
 
 
 class WorkKey(msgspec.Struct, frozen=True, array_like=True):

@@ -41,6 +41,8 @@ class Tally:
         self._reported_at: dict[tuple[str, WorkKey, str], float] = {}
         self._flop_until: dict[FlopKey, float] = {}
         self._speakers: Preferred[tuple[Component, str, Method]] = Preferred()
+        self._asked: tuple[Component, str, Method, str, float] | None = None
+        self._heard = False
         self._of_flop: dict[FlopKey, Efficiency] = {}
         self._of_work: dict[tuple[WorkKey, Scope], Efficiency] = {}
         self.max_workloads = max_workloads
@@ -71,18 +73,26 @@ class Tally:
                     self._take_counter(sample, devices)
 
     def _take_flop(self, sample: FlopCount) -> None:
-        speaks_of = (sample.component, sample.device, sample.method)
-        if not 0 <= sample.flop < float("inf") or not self._speakers.listens_to(
-            speaks_of, sample.collector, sample.at
-        ):
+        key = (sample.component, sample.device, sample.precision, sample.method)
+        if not 0 <= sample.flop < float("inf") or not self._is_heard(sample):
             return
-        key = FlopKey(sample.component, sample.device, sample.precision, sample.method)
-        since = max(sample.since, self._flop_until.get(key, sample.since))
-        if since >= sample.at:
-            return
-        flop = sample.flop * (sample.at - since) / (sample.at - sample.since)
-        self._flop_until[key] = sample.at
-        self._add_flop(key, flop, since, sample.at)
+        at, since = sample.at, sample.since
+        until = self._flop_until.get(key, since)
+        self._flop_until[key] = max(at, until)
+        if until > since:
+            if until >= at:
+                return
+            self._add_flop(key, sample.flop * (at - until) / (at - since), until, at)
+        elif since < at:
+            self._add_flop(key, sample.flop, since, at)
+
+    def _is_heard(self, sample: FlopCount) -> bool:
+        """Tell whether this source is listened to; asked once for all precisions of a reading."""
+        asked = (sample.component, sample.device, sample.method, sample.collector, sample.at)
+        if asked != self._asked:
+            self._asked = asked
+            self._heard = self._speakers.listens_to(asked[:3], sample.collector, sample.at)
+        return self._heard
 
     def _take_report(self, sample: WorkDone, devices: Mapping[str, Scope]) -> None:
         key = WorkKey(sample.workload, sample.unit)
@@ -92,7 +102,7 @@ class Tally:
         since = sample.since if sample.since is not None else before
         scope = _scope(sample.device, devices)
         if self._add_work(key, sample.amount, scope, since, sample.at) and sample.flop is not None:
-            flop_key = FlopKey(*scope, sample.precision or UNSAID, Method.APPLICATION)
+            flop_key = (*scope, sample.precision or UNSAID, Method.APPLICATION)
             self._add_flop(flop_key, sample.flop, since, sample.at)
 
     def _take_counter(self, sample: WorkCounter, devices: Mapping[str, Scope]) -> None:
@@ -115,7 +125,7 @@ class Tally:
         amount = sample.total - last if sample.total >= last else sample.total
         scope = _scope(sample.device, devices)
         if self._add_work(key, amount, scope, since, sample.at) and sample.flop_per_unit:
-            flop_key = FlopKey(*scope, sample.precision or UNSAID, Method.APPLICATION)
+            flop_key = (*scope, sample.precision or UNSAID, Method.APPLICATION)
             self._add_flop(flop_key, amount * sample.flop_per_unit, since, sample.at)
 
     def _add_work(
@@ -137,7 +147,7 @@ class Tally:
 
     def _add_flop(self, key: FlopKey, flop: float, since: float | None, at: float) -> None:
         if key not in self._flop and len(self._flop) >= MAX_KINDS:
-            self.refused[f"operations of {key.device}"] = (
+            self.refused[f"operations of {key[1]}"] = (
                 f"there are {MAX_KINDS} series of operations already"
             )
             return
@@ -145,8 +155,7 @@ class Tally:
         if since is not None and total:  # of what was never done there is no efficiency
             efficiency = self._of_flop.get(key)
             if efficiency is None:
-                scope = Scope(key.component, key.device)
-                efficiency = self._of_flop[key] = Efficiency(scope)
+                efficiency = self._of_flop[key] = Efficiency(Scope(key[0], key[1]))
             efficiency.add(since, at, flop)
 
     # -- what came of it ----------------------------------------------------------------------
@@ -169,13 +178,14 @@ class Tally:
             efficiency = self._of_flop.get(key)
             rate = None if efficiency is None else efficiency.rate(now)
             per_second = rate.amount / rate.seconds if rate and rate.seconds else None
-            peak = peaks.get((Scope(key.component, key.device), key.precision))
+            component, device, precision, method = key
+            peak = peaks.get((Scope(component, device), precision))
             views.append(
                 FlopView(
-                    component=key.component,
-                    device=key.device,
-                    precision=key.precision,
-                    method=key.method,
+                    component=component,
+                    device=device,
+                    precision=precision,
+                    method=method,
                     flop=flop,
                     flop_per_second=per_second,
                     flop_per_joule=rate.amount / rate.joules if rate else None,

@@ -3,19 +3,28 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.collectors.trees import readable_by_all, without_rights
 
 from agent.collector import CollectorSettings, find_collectors
-from agent.settings import SettingsError, load, parse, parse_address
+from agent.settings import load, parse, parse_address
+from agent.settings_error import SettingsError
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of several tables."""
+
+    name: str = ""
 
 
 class Own(CollectorSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a collector with a setting of its own has."""
 
     depth: int = 3
+    part: tuple[Part, ...] = ()
 
 
 TYPES = {"rapl": CollectorSettings, "own": Own}
@@ -132,6 +141,28 @@ def test_values_are_taken():
         ("[collectors.rapl]\ninterval_seconds = 0.01", "2: collectors.rapl.interval", "from 0.1"),
         ("[collectors.rapl]\ntimeout_seconds = 0", "2: collectors.rapl.timeout", "more than 0"),
         ("[ledger]\nminute_days = -1", "2: ledger.minute_days", "more than 0"),
+        (
+            "[work.scrape.llama]\nurl = 'http://a'\npreset = 'vlm'",
+            "3: work.scrape.llama.preset",
+            'choose "vllm" or "sglang" or "tgi" or "triton"',
+        ),
+        (
+            "[work.scrape.a]\nurl = 'http://a'\npreset = 'vllm'\n[work.scrape.b]\nurll = 'b'",
+            "5: work.scrape.b.urll",
+            "known here are url, preset",
+        ),
+        ("[work.scrape.a]\npreset = 'vllm'", "1: work.scrape.a", "url must be given"),
+        ("[work.scrape.a]\nurl = 'http://a'", "1: work.scrape.a", "name a preset"),
+        ("[work.scrape.a]\nurl = 'ftp'\npreset = 'tgi'", "2: work.scrape.a.url", "begins with"),
+        ("[work]\nsocket_mode = 'rw'", "2: work.socket_mode", '"0660"'),
+        ("[work]\nmax_workloads = 0", "2: work.max_workloads", "from 1 to 10000"),
+        ("[flops.peak.A]\nfp64 = 'x'", "2: flops.peak.A.fp64", "expected float, got str"),
+        ("[flops.peak.A]\nfp64 = -1", "2: flops.peak.A.fp64", "more than 0 TFLOP/s"),
+        (
+            "[[collectors.own.part]]\nname = 'a'\n[[collectors.own.part]]\nname = 3",
+            "4: collectors.own.part.1.name",
+            "expected str, got int",
+        ),
         ("[agent]\nweb_config = '/etc/web.yml'", "2: agent.web_config", "put a proxy in front"),
     ],
 )

@@ -15,7 +15,7 @@ from unit.collectors.trees import readable_by_all, without_rights
 
 from agent.cli.common import Failure
 from agent.cli.work import ask, find_socket, work
-from agent.settings import SettingsError
+from agent.settings_error import SettingsError
 
 ADD = ["add", "--workload", "llama", "--unit", "tokens", "--amount", "1234"]
 
