@@ -10,7 +10,17 @@ Ratio = NewType("Ratio", float)
 """0 to 1."""
 
 
-class Component(StrEnum):
+class Word(StrEnum):
+    """A word of a closed vocabulary.
+
+    Hashed as the text it is: Enum's own hash is a Python function, and words are in every key that
+    a tick looks up.
+    """
+
+    __hash__ = str.__hash__
+
+
+class Component(Word):
     """The part of a server a figure is about."""
 
     CPU = "cpu"
@@ -24,7 +34,7 @@ class Component(StrEnum):
     PLATFORM = "platform"
 
 
-class Quality(StrEnum):
+class Quality(Word):
     """How a figure was obtained, best first."""
 
     MEASURED = "measured"

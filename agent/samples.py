@@ -7,11 +7,9 @@ totals and efficiency (`agent/work`), and the rest is shown as it is.
 between two samples of one boot is real time, whatever the wall clock did.
 """
 
-from enum import StrEnum
-
 import msgspec
 
-from agent.quantities import Component, Joules, Quality, Ratio, Seconds, Watts
+from agent.quantities import Component, Joules, Quality, Ratio, Seconds, Watts, Word
 
 
 class EnergyCounter(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +63,7 @@ class Utilization(msgspec.Struct, frozen=True, gc=False):
     ratio: Ratio
 
 
-class Figure(StrEnum):
+class Figure(Word):
     """What else is known of an accelerator; each is the metric `wattlas_gpu_<value>`.
 
     In brackets: what the second label tells apart.
@@ -133,7 +131,7 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
     """Which figure, what its second label says ("" where it has none), value in base units."""
 
 
-class Method(StrEnum):
+class Method(Word):
     """How a number of floating-point operations was obtained, best first."""
 
     APPLICATION = "application"
