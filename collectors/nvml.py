@@ -22,8 +22,10 @@ What happens when something goes:
 - a call that the library does not have: that figure is left out, and named once.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from agent.collector import (
     Absent,
@@ -35,7 +37,6 @@ from agent.collector import (
 )
 from agent.quantities import Component, Seconds
 from agent.samples import Accelerator, Inventory, Sample
-from collectors.nvml_board import Board
 from collectors.nvml_call import REMEDY_LOST, REMEDY_PERMISSION
 from collectors.nvml_library import (
     DRIVER_GONE,
@@ -51,8 +52,10 @@ from collectors.nvml_library import (
     open_library,
     same,
 )
-from collectors.nvml_power import module_of
 from collectors.nvml_settings import NvmlSettings
+
+if TYPE_CHECKING:  # a megabyte that only hosts with a board need
+    from collectors.nvml_board import Board
 
 AGAIN_SECONDS: Final = 60.0
 """Between looks for a driver that is not there."""
@@ -134,7 +137,7 @@ class Nvml(BlockingCollector):
         listed = tuple(self._boards)
         if listed != self._listed and (listed or self._listed):
             news.append(Inventory("nvml", Component.GPU, listed, now))
-        modules = tuple(module_of(b.device) for b in self._boards.values() if b.power.has_module)
+        modules = tuple(b.power.module for b in self._boards.values() if b.power.has_module)
         if modules != self._modules:
             news.append(Inventory("nvml", Component.PLATFORM, modules, now))
         return news
@@ -261,6 +264,8 @@ class Nvml(BlockingCollector):
         device = str(library.api.nvmlDeviceGetUUID(handle))
         board = self._boards.get(device)
         if board is None:
+            from collectors.nvml_board import Board  # noqa: PLC0415 - see above
+
             board = Board(library, handle, device, self.settings, self._clock)
         elif board.calls.library is not library or not same(board.calls.handle, handle):
             board.resolve(library, handle)

@@ -76,6 +76,8 @@ class Power:
         self._calls = calls
         self._clock = clock
         self._device = device
+        self.module = f"module-{device}"
+        """The label of the Grace module that the board is part of, if it is."""
         self._calibration = calibration
         self._batch = Batch(_FIELDS)
         self._is_learnt = False
@@ -196,17 +198,12 @@ class Power:
         return PowerReading(
             collector="nvml",
             component=Component.PLATFORM,
-            device=module_of(self._device),
+            device=self.module,
             at=at,
             watts=Watts(watts),
             counted=False,
             accuracy=ACCURACY,
         )
-
-
-def module_of(device: str) -> str:
-    """Return the label of the Grace module that a board is part of."""
-    return f"module-{device}"
 
 
 def _watts(milliwatts: Any) -> float | None:
