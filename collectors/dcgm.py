@@ -170,7 +170,7 @@ class Dcgm:
         if (described := _description(board)) != self._told.get(device):
             self._told[device] = described
             index, name, driver, bus = described
-            samples.append(Accelerator(*about, index, name, "NVIDIA", driver, bus))
+            samples.append(Accelerator(*about, index, name, "nvidia", driver, bus))
         if moved:
             samples.append(EnergyCounter(*about, Joules(values[ENERGY])))
         if (watts := values.get(POWER)) is not None:

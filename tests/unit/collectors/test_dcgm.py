@@ -94,7 +94,7 @@ def test_everything_of_an_a100_in_base_units(host):
     assert of(Inventory, samples) == [Inventory("dcgm", "gpu", A100, 1000.0)]
     assert of(Accelerator, samples, A100[0]) == [
         Accelerator(
-            "dcgm", "gpu", A100[0], 1000.0, "0", "NVIDIA A100-SXM4-80GB", "NVIDIA", "550.90.07",
+            "dcgm", "gpu", A100[0], 1000.0, "0", "NVIDIA A100-SXM4-80GB", "nvidia", "550.90.07",
             "0000:07:00.0",
         )
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from unit.collectors.perf_host import (
     refused,
     within,
 )
-from unit.collectors.trees import put, without_rights
+from unit.collectors.trees import put, readable_by_all, without_rights
 
 from agent.collector import Absent, Transient
 from agent.samples import Method
@@ -81,7 +81,7 @@ def answer_to(plan):
     return None
 
 
-def test_without_rights_it_says_which_right_and_how_to_get_it(tmp_path):
+def test_without_rights_it_says_which_right_and_how_to_get_it():
     if Path("/proc/sys/kernel/perf_event_paranoid").read_text().strip() in {"0", "-1"}:
         pytest.skip("every user may count here")
 
@@ -89,11 +89,9 @@ def test_without_rights_it_says_which_right_and_how_to_get_it(tmp_path):
         error = refused(collector(tree))
         return type(error).__name__, error.why, error.remedy, error.again_seconds
 
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    tree = host(tmp_path)
-    kind, why, remedy, again = without_rights(look)
+    with readable_by_all() as root:
+        tree = host(root)
+        kind, why, remedy, again = without_rights(look)
     assert kind == "Absent"
     assert "EACCES" in why
     assert "AmbientCapabilities=CAP_PERFMON" in remedy
