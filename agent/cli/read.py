@@ -199,6 +199,7 @@ def _print_flops(snapshot: Snapshot) -> None:
             "–" if view.peak_ratio is None else f"{view.peak_ratio:.1%}",
         ]
         for view in snapshot.flops
+        if view.flop
     ]
     if rows:
         columns = ["part", "device", "precision", "method", "GFLOP/s", "GFLOPS/W", "of peak"]

@@ -10,7 +10,8 @@ from agent.work.energy import EnergyBook, NotKnown, Scope
 
 WINDOW_SECONDS: Final = 60.0
 JOIN_SECONDS: Final = 5.0
-"""Reports that follow each other faster than this are taken together."""
+"""Of many that wait, those that follow each other faster than this are taken together."""
+FEW: Final = 8
 MAX_WAITING: Final = 64
 """Intervals whose energy is not known yet."""
 MAX_SECONDS: Final = 3600.0
@@ -53,7 +54,7 @@ class Efficiency:
         """Add work done from `start` to `until`, in s of CLOCK_BOOTTIME."""
         if not 0 < until - start <= MAX_SECONDS:
             return
-        if self._waiting:
+        if len(self._waiting) > FEW:
             a, b, before = self._waiting[-1]
             if b == start and until - a <= JOIN_SECONDS:
                 self._waiting[-1] = (a, until, before + amount)

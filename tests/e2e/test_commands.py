@@ -227,7 +227,8 @@ def test_completion_is_a_script_of_its_shell(shell):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "read", "check", "measure", "estimate", "replay", "completion"]
+    "command",
+    ["run", "read", "check", "measure", "estimate", "bench", "replay", "work", "completion"],
 )
 def test_every_command_explains_itself(command):
     text = done(wattlas(command, "--help"))

@@ -59,6 +59,7 @@ def test_no_sensor_is_absence(tmp_path):
         make(tmp_path).read()
     chip(tmp_path, 0, "coretemp", temp1_input=40_000)
     chip(tmp_path, 1, "amdgpu", power1_average=40_000_000)
+    chip(tmp_path, 3, "i915_gt0", energy1_input=40_000_000)
     chip(tmp_path, 2, "amd_energy", energy1_input=4, energy1_label="Ecore000")
     with pytest.raises(Absent):
         make(tmp_path).read()

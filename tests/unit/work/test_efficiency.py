@@ -85,3 +85,21 @@ def test_nothing_done_is_zero_and_not_unknown():
         efficiency.add(float(second), second + 1.0, 1e15 if second < 30 else 0.0)
         efficiency.settle(book, second + 1.0)
     assert efficiency.rate(100.0).amount == 0.0
+
+
+def test_one_interval_whose_energy_is_known_does_not_wait_for_the_next():
+    book, efficiency = running(100.0, seconds=2), Efficiency(GPU)
+    efficiency.add(0.5, 1.5, 10.0)
+    efficiency.add(1.5, 2.5, 10.0)
+    efficiency.settle(book, 2.5)
+    rate = efficiency.rate(2.5)
+    assert (rate.amount, rate.joules) == (10.0, pytest.approx(100.0))
+
+
+def test_a_flood_of_reports_is_taken_together_and_complete():
+    book, efficiency = running(100.0), Efficiency(GPU)
+    for n in range(10_000):
+        efficiency.add(n / 1000, (n + 1) / 1000, 1.0)
+    efficiency.settle(book, 300.0)
+    rate = efficiency.rate(11.0)
+    assert (rate.amount, rate.joules) == (pytest.approx(10_000.0), pytest.approx(1000.0))
