@@ -91,6 +91,10 @@ class Accounts:
         posted.clear()
         self.tally.settle(now, {stream.component for stream in self.meter.missing_now()})
 
+    def use_peaks(self, peaks_of: Callable[[str], Peaks]) -> None:
+        """Ask somebody else for peaks from now on."""
+        self._peaks_of, self._peaks_at = peaks_of, -1
+
     def accelerators(self, now: float) -> list[AcceleratorView]:
         """Return every accelerator with what is known of it."""
         return self.devices.views(now)

@@ -101,6 +101,7 @@ class App:
         self._settings = settings
         self._host = this_host.host_info(settings.host, settings.paths)
         self._accounts.tally.max_workloads = settings.work.max_workloads
+        self._accounts.use_peaks(Peaks(settings.flops))
         self._accounts.meter.set_intervals(self._intervals())
         self._engage(old)
 

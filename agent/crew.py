@@ -78,9 +78,10 @@ class Crew:
 
     async def poll(self, interval: float) -> None:
         """Poll those that are due, ticks being `interval` apart, and wait for the quick ones."""
+        here = [runner for runner in self._runners if not runner.gone]
         due = [
             runner
-            for runner in self._runners
+            for runner in here
             if self._ticks % max(1, round(runner.interval / interval)) == 0 and runner.is_due
         ]
         self._ticks += 1
@@ -88,11 +89,11 @@ class Crew:
         if self._grace is not None:
             shared = [runner for runner in due if runner.joins_lane()]
         for runner in due:
-            if runner not in shared:
+            if runner not in shared and not (runner.is_receiver and runner.receive(self._deliver)):
                 runner.start(self._deliver)
         waiting: list[asyncio.Future[None]] = [
             runner.task
-            for runner in self._runners
+            for runner in here
             if runner.task is not None
             and not runner.task.done()
             and (runner.quick or self._grace is None)

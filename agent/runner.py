@@ -26,6 +26,9 @@ NO_FAILURE: Final = frozenset({"unsupported", "asleep"})
 MUST_BE_THERE_RETRY_SECONDS: Final = 60.0
 """`enabled = true` and nothing there: look again this often."""
 
+RECEIVER_SECONDS: Final = 5.0
+"""So often a collector that is given samples by others is polled; else they are only taken."""
+
 log = structlog.get_logger()
 
 
@@ -70,6 +73,7 @@ class Runner:
         self._why = ""
         self._remedy = ""
         self._known: dict[str, str] = {}
+        self._status: CollectorStatus | None = None
         self._not_before = float("-inf")
         self.task: asyncio.Task[None] | None = None
         self.gave: set[type[Sample]] = set()
@@ -79,6 +83,8 @@ class Runner:
         self.away = False
         """Nothing here to read now: looked for again later."""
         self._closed = False
+        self._receiver = collector if isinstance(collector, Receiver) else None
+        self._look_again_at = float("-inf")
         self._blocking: BlockingCollector | None = None
         if isinstance(collector, BlockingCollector):
             own = type(collector).collect is not BlockingCollector.collect
@@ -90,6 +96,11 @@ class Runner:
     def quick(self) -> bool:
         """Whether the tick should wait for it: it came back fast the last time."""
         return self._duration is None or self._duration < QUICK_SECONDS
+
+    @property
+    def is_receiver(self) -> bool:
+        """Whether others give it samples."""
+        return self._receiver is not None
 
     @property
     def is_due(self) -> bool:
@@ -163,9 +174,24 @@ class Runner:
         else:
             self._close()
 
+    def receive(self, deliver: Callable[[Sequence[Sample]], None]) -> bool:
+        """Take what was given to the collector, without a task of its own; False: poll it.
+
+        It is polled all the same once in a while, to see to what it listens on.
+        """
+        now = self._clock.monotonic()
+        if self._up is not True or now >= self._look_again_at:
+            self._look_again_at = now + RECEIVER_SECONDS
+            return False
+        samples = self.rest()
+        if samples:
+            self.gave.update(map(type, samples))
+            deliver(samples)
+        return True
+
     def rest(self) -> Sequence[Sample]:
         """Return what was given to the collector by others and not read yet: nothing, mostly."""
-        return self.collector.take() if isinstance(self.collector, Receiver) else ()
+        return self._receiver.take() if self._receiver is not None else ()
 
     def _close(self) -> None:
         if not self._closed:
@@ -213,8 +239,10 @@ class Runner:
                 self._failed("bug", f"bug: {error!r}", quiet=True)
 
     def status(self) -> CollectorStatus:
-        """Return how it is doing."""
-        return CollectorStatus(
+        """Return how it is doing; the same object as before where nothing has changed."""
+        if self.gone and self._status is not None:
+            return self._status
+        self._status = CollectorStatus(
             name=self.name,
             up=self._up,
             duration_seconds=self._duration if self._up is not None else None,
@@ -222,6 +250,7 @@ class Runner:
             why=self._why,
             remedy=self._remedy,
         )
+        return self._status
 
     def _absent(self, absent: Absent) -> None:
         if self.settings.enabled is True:
@@ -235,7 +264,7 @@ class Runner:
             self._not_before = self._clock.monotonic() + absent.again_seconds
             self.away = True
             return
-        self.gone = True
+        self.gone, self._status = True, None
         self.close()
 
     def _failed(self, reason: str, why: str, remedy: str = "", *, quiet: bool = False) -> None:

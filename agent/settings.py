@@ -70,7 +70,7 @@ class FlopsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     peak: dict[str, dict[str, float]] = {}
     """Dense peaks in TFLOP/s that our table does not have or has otherwise, by the device's exact
-    name and precision: {"Ascend910B3" = {fp16_tensor = 313.0}}."""
+    name and precision: {"Maker Model X1" = {fp16_tensor = 100.0}}."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

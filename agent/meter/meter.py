@@ -42,6 +42,8 @@ class Meter:
         self._host_gap = Union(self.state.host_gap_ranges)
         self._offset = self.state.wall - self.state.boottime
         self._checks = CrossChecks()
+        self._missing: list[StreamIdentity] | None = None
+        """What `missing_now` says until something happens."""
         self.posted: list[tuple[int, float, float, float]] | None = None
         """Where to leave each interval that counts: stream, from, until, joules. None: nowhere."""
         for identity, stream_state in zip(identities, self.state.streams, strict=True):
@@ -110,12 +112,14 @@ class Meter:
 
     def retire(self, sources: Sequence[str]) -> None:
         """Let streams of these sources rest: totals stay, silence is no gap any more."""
+        self._missing = None
         for stream in self._streams:
             if stream.identity.source in sources and not stream.state.retired:
                 stream.retire()
 
     def keep_only(self, source: str, component: Component, devices: Sequence[str]) -> None:
         """Let those of a source's streams of a component rest whose device is not named."""
+        self._missing = None
         for stream in self._streams:
             who = stream.identity
             theirs = (who.source, who.component) == (source, component)
@@ -153,6 +157,11 @@ class Meter:
 
     def missing_now(self) -> list[StreamIdentity]:
         """Return the streams that should have a figure now, have none, and nothing fills in."""
+        if self._missing is None:
+            self._missing = self._find_missing()
+        return self._missing
+
+    def _find_missing(self) -> list[StreamIdentity]:
         return [
             stream.identity
             for index, stream in enumerate(self._streams)
@@ -164,6 +173,7 @@ class Meter:
     # -- inside -------------------------------------------------------------------------------
 
     def _tell(self, now: float, wall: float) -> None:
+        self._missing = None
         self._offset = wall - now
         self.state.wall = wall
         self.state.boottime = now

@@ -105,6 +105,14 @@ def test_peaks_of_all_devices_only_where_each_has_one():
     assert peaks[Scope(GPU, "GPU-1"), "fp64"] == 33.5e12
 
 
+def test_peaks_that_the_operator_corrects_are_used_at_once():
+    accounts = made()
+    accounts.take([about("GPU-0", "H100")], Seconds(0.0), Seconds(1e9))
+    assert accounts.peaks(accounts.accelerators(0.0))[Scope(GPU, "GPU-0"), "fp64"] == 33.5e12
+    accounts.use_peaks(lambda _name: {"fp64": 1e12})
+    assert accounts.peaks(accounts.accelerators(0.0))[Scope(GPU, "GPU-0"), "fp64"] == 1e12
+
+
 def test_a_board_that_was_taken_out_is_no_gap_and_the_host_stays_known():
     accounts = made()
     both = [counter(0.0, 0.0), counter(0.0, 0.0, "GPU-1")]
