@@ -44,8 +44,8 @@ from agent.snapshot import Snapshot
 
 ALL_PRECISIONS = tuple(dict.fromkeys([*PRECISIONS["cpu"], *PRECISIONS["gpu"]]))
 NO_NUMPY = (
-    'numpy is not installed, and the CPU\'s load needs it: pip install "wattlas[bench]", or, where'
-    " pipx keeps wattlas, pipx inject wattlas numpy"
+    "numpy is not installed in wattlas' environment, and the CPU's load needs it:"
+    f" {sys.executable} -m pip install numpy (where pipx keeps wattlas: pipx inject wattlas numpy)"
 )
 NO_GPU_LIBRARY = "install CuPy or PyTorch into wattlas' environment, or give --device cpu"
 
