@@ -262,6 +262,6 @@ def test_the_library_stays_cheap(make: Make) -> None:
         fields(handle, 185, 191, 82, 74, 75)
     elapsed = time.perf_counter() - begun
     assert standin.seconds_inside < elapsed
-    assert standin.seconds_inside / 200 < 200e-6
+    assert standin.seconds_inside / 200 < 2e-3  # usually some us; a busy machine may hold it up
     assert set(standin.all_calls) <= set(FUNCTIONS)
     assert Quantity.GPM == 30
