@@ -84,9 +84,7 @@ class Accounts:
         posted = self.meter.posted
         if posted is None:
             return
-        identities = self.meter.identities
-        for index, start, until, joules in posted:
-            who = identities[index]
+        for who, start, until, joules in posted:
             self.tally.book.post(who.component, who.device, start, until, joules)
         posted.clear()
         self.tally.settle(now, {stream.component for stream in self.meter.missing_now()})

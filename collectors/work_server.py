@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from agent.http_log import logger_of
 from collectors.work_reports import Refused, Reports
 
 PATH: Final = "/v1/work"
@@ -26,13 +25,7 @@ _BUSY: Final = (
 )
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Tell a fault of ours from a request that is none: anyone could fill the log with those."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_LOGGER: Final = logging.getLogger("wattlas.work")
-_LOGGER.addFilter(_is_ours)
+_LOGGER: Final = logger_of("work")
 
 
 class WorkServer:

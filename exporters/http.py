@@ -5,25 +5,18 @@ Read-only. Handlers print what is there; none touches a sensor.
 
 import errno
 import html
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
+from agent.http_log import logger_of
 from exporters.prometheus import PrometheusPages
 
 MAX_HEADER_BYTES: Final = 8190
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Tell a fault of ours from a request that is none: anyone could fill the log with those."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_LOGGER: Final = logging.getLogger("wattlas.http")
-_LOGGER.addFilter(_is_ours)
+_LOGGER: Final = logger_of("http")
 
 
 class ListenError(Exception):

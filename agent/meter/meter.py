@@ -44,7 +44,7 @@ class Meter:
         self._checks = CrossChecks()
         self._missing: list[StreamIdentity] | None = None
         """What `missing_now` says until something happens."""
-        self.posted: list[tuple[int, float, float, float]] | None = None
+        self.posted: list[tuple[StreamIdentity, float, float, float]] | None = None
         """Where to leave each interval that counts: stream, from, until, joules. None: nowhere."""
         for identity, stream_state in zip(identities, self.state.streams, strict=True):
             self._add(identity, stream_state)
@@ -299,7 +299,7 @@ class Meter:
         state.seconds += until - start
         state.counted_until = until
         if self.posted is not None:
-            self.posted.append((index, start, until, joules))
+            self.posted.append((self._streams[index].identity, start, until, joules))
         minutes.spread(
             self.state.open_minutes,
             index,

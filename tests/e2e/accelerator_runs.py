@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent import logs
 from agent.app import App
 from agent.ledger import LedgerWriter
-from agent.meter import StreamView
+from agent.meter import StreamIdentity, StreamView
 from agent.quantities import Component, Quality
 from agent.samples import Sample
 from agent.settings import load
@@ -52,14 +52,14 @@ Interval = tuple[float, float, float]
 Events = Mapping[float, Callable[[], object]]
 
 
-class Intervals(list[tuple[int, float, float, float]]):
+class Intervals(list[tuple[StreamIdentity, float, float, float]]):
     """What the meter counts, kept though the agent empties the list at each tick."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: list[tuple[int, float, float, float]] = []
+        self.kept: list[tuple[StreamIdentity, float, float, float]] = []
 
-    def append(self, interval: tuple[int, float, float, float]) -> None:
+    def append(self, interval: tuple[StreamIdentity, float, float, float]) -> None:
         """Take an interval."""
         super().append(interval)
         self.kept.append(interval)
@@ -156,12 +156,11 @@ class Host:
 
     def counted(self, device: str, component: Component = Component.GPU) -> list[Interval]:
         """Return what was counted of a device, whichever stream gave it, in order."""
-        identities = self.app._accounts.meter.identities
         uptime = self.clock.timeline.uptime
         return sorted(
             (start - uptime, until - uptime, joules)
-            for index, start, until, joules in self.intervals.kept
-            if (identities[index].device, identities[index].component) == (device, component)
+            for who, start, until, joules in self.intervals.kept
+            if (who.device, who.component) == (device, component)
         )
 
     def collector(self, name: str) -> Any:
