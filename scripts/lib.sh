@@ -143,7 +143,8 @@ with open(sys.argv[1], "rb") as file:
     project = tomllib.load(file)
 lists = {
     "build": project["build-system"]["requires"],
-    "run": project["project"]["dependencies"],
+    # the libraries for a site's meters are small and imported only where one is set
+    "run": project["project"]["dependencies"] + project["project"]["optional-dependencies"]["site"],
     "dev": project["dependency-groups"]["dev"],
 }
 for what in sys.argv[2:]:
