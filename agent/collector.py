@@ -15,6 +15,7 @@ import msgspec
 from agent.clock import Clock
 from agent.quantities import Component, Ratio
 from agent.samples import Sample
+from agent.site.settings import SiteSettings
 from agent.worker import Worker
 
 ENTRY_POINT_GROUP = "wattlas.collectors"
@@ -90,6 +91,7 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 _NO_WORK = WorkSettings()
+_NO_SITE = SiteSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Context:
     """`[work]`: what a program may report, and where programs' own counters are."""
     work_socket: Path | None = None
     """Where to listen for reports of work; None: do not (a short run beside the agent)."""
+    site: SiteSettings = _NO_SITE
+    """`[site]`: the facility's meters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,8 +136,9 @@ class Crew:
 
     def _unchanged(self, settings: Settings, old: Settings) -> dict[str, Runner]:
         """Return the runners for which the settings say the same as before."""
-        before = (old.paths, old.work, old.agent.work_socket)
-        if before != (settings.paths, settings.work, settings.agent.work_socket):
+        before = (old.paths, old.work, old.agent.work_socket, old.site)
+        now = (settings.paths, settings.work, settings.agent.work_socket, settings.site)
+        if before != now:
             return {}
         return {
             runner.name: runner

@@ -21,7 +21,7 @@ class Word(StrEnum):
 
 
 class Component(Word):
-    """The part of a server a figure is about."""
+    """The part of a server a figure is about, or all of it."""
 
     CPU = "cpu"
     DRAM = "dram"
@@ -32,6 +32,8 @@ class Component(Word):
     FAN = "fan"
     PSU = "psu"
     PLATFORM = "platform"
+    HOST = "host"
+    """The whole server as its wall meter sees it: never a part, so never added to parts."""
 
 
 class Quality(Word):

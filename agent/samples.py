@@ -193,6 +193,52 @@ class WorkCounter(msgspec.Struct, frozen=True, gc=False):
     precision: str = ""
 
 
+class MeterCounter(msgspec.Struct, frozen=True, gc=False):
+    """One reading of a site meter's register: J or litres, whichever its role has."""
+
+    collector: str
+    meter: str
+    """Its name in the settings."""
+    at: Seconds
+    total: float
+    wraps_at: float | None = None
+    """The register runs from 0 to just below this. None: it does not roll over."""
+    max_per_second: float | None = None
+    """The most that can flow, in W or l/s."""
+
+
+class MeterRate(msgspec.Struct, frozen=True, gc=False):
+    """One reading of what flows through a site meter now, in W or l/s."""
+
+    collector: str
+    meter: str
+    at: Seconds
+    per_second: float
+
+
+class MeterRecord(msgspec.Struct, frozen=True, gc=False):
+    """One row of an invoice or certificate: so much between two moments."""
+
+    start: float
+    """Unix time, included."""
+    end: float
+    """Unix time, not included."""
+    amount: float
+    """J or litres."""
+    row: int
+    """Line of the file: of two rows for the same time the later counts."""
+
+
+class MeterRecords(msgspec.Struct, frozen=True, gc=False):
+    """All rows of one meter's file as it is now."""
+
+    collector: str
+    meter: str
+    at: Seconds
+    records: tuple[MeterRecord, ...]
+
+
 Energy = EnergyCounter | PowerReading
 Work = FlopCount | WorkDone | WorkCounter
-Sample = Energy | Utilization | Accelerator | Inventory | Figures | Work
+SiteReading = MeterCounter | MeterRate | MeterRecords
+Sample = Energy | Utilization | Accelerator | Inventory | Figures | Work | SiteReading

@@ -11,11 +11,13 @@ import msgspec
 
 from agent.collector import CollectorSettings, Paths, WorkSettings
 from agent.settings_error import SettingsError, explain, line_of
+from agent.site.checks import check_site
+from agent.site.settings import SiteSettings
 
 DEFAULT_FILE = Path("/etc/wattlas/wattlas.toml")
 MIN_INTERVAL_SECONDS = 0.1
 """Below this the agent would cost more than it could tell: RAPL refreshes every 1 ms, NVML 100."""
-LATER_SECTIONS = ("site", "carbon", "lifecycle")
+LATER_SECTIONS = ("carbon", "lifecycle")
 """Sections of the contract that this version reads past; `wattlas check` says so."""
 
 
@@ -81,7 +83,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     work: WorkSettings = WorkSettings()
     flops: FlopsSettings = FlopsSettings()
     collectors: dict[str, Any] = {}
-    site: dict[str, Any] = {}
+    site: SiteSettings = SiteSettings()
     carbon: dict[str, Any] = {}
     lifecycle: dict[str, Any] = {}
 
@@ -96,6 +98,7 @@ class Settings:
     ledger: LedgerSettings
     work: WorkSettings
     flops: FlopsSettings
+    site: SiteSettings
     paths: Paths
     collectors: Mapping[str, CollectorSettings]
     unused_sections: tuple[str, ...]
@@ -171,6 +174,7 @@ def parse(
         ledger=file.ledger,
         work=file.work,
         flops=file.flops,
+        site=file.site,
         paths=Paths(procfs=Path(file.paths.procfs), sysfs=Path(file.paths.sysfs)),
         collectors={name: chosen.get(name, cls()) for name, cls in collectors.items()},
         unused_sections=tuple(name for name in LATER_SECTIONS if name in raw),
@@ -211,6 +215,8 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
         if not 0 < getattr(settings.ledger, key) < 1e6:
             raise wrong(("ledger", key), "must be more than 0 and less than a million")
     _check_work(settings, wrong)
+    for site_key, why in check_site(settings.site):
+        raise wrong(("site", *site_key), why)
     intervals: list[tuple[tuple[str, ...], float]] = [
         (("agent", "interval_seconds"), settings.agent.interval_seconds)
     ]

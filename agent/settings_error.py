@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args, get_origin
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -32,10 +34,15 @@ def explain(
     unknown, missing = _UNKNOWN.search(why), _MISSING.search(why)
     if unknown:
         known = [field.name for field in msgspec.structs.fields(kind)]
+        tag = kind.__struct_config__.tag_field
+        known += [tag] if tag else []
         key = (*key, unknown["key"])
         why = f"there is no such key; known here are {', '.join(known)}"
     elif missing:
         why = f"{missing['key']} must be given"
+    elif isinstance(kind, tuple):
+        choices = " or ".join(map(_as_toml, kind))
+        why = f"{_lower(why)}; choose {choices}"
     elif "enum" in why:
         why = f"{_lower(why)}; choose {_choices(kind)}"
     elif why.startswith("Expected"):
@@ -55,6 +62,9 @@ def _find(path: str, cls: Any, raw: Any) -> tuple[tuple[str, ...], Any]:
     """
     key: tuple[str, ...] = ()
     for step in _STEP.finditer(path):
+        cls = _of_union(cls, raw)
+        if isinstance(cls, tuple):
+            return (*key, step["name"]), cls
         if step["name"]:
             field = next(f for f in msgspec.structs.fields(cls) if f.name == step["name"])
             name, cls = step["name"], field.type
@@ -66,7 +76,20 @@ def _find(path: str, cls: Any, raw: Any) -> tuple[tuple[str, ...], Any]:
             name = next((name for name, value in raw.items() if _is_refused(value, cls)), "")
             raw = raw.get(name)
         key = (*key, name)
-    return key, cls
+    return key, _of_union(cls, raw)
+
+
+def _of_union(cls: Any, raw: Any) -> Any:
+    """Return the table's type where several are possible; a tuple of their tags if none fits."""
+    if get_origin(cls) not in {Union, UnionType}:
+        return cls
+    structs = [c for c in get_args(cls) if isinstance(c, type) and issubclass(c, msgspec.Struct)]
+    if len(structs) == 1 and isinstance(raw, Mapping):
+        return structs[0]
+    tags = {c.__struct_config__.tag: c for c in structs if c.__struct_config__.tag_field}
+    if not tags or not isinstance(raw, Mapping):
+        return cls
+    return tags.get(raw.get(structs[0].__struct_config__.tag_field), tuple(tags))
 
 
 def _is_refused(value: Any, cls: Any) -> bool:
@@ -84,8 +107,14 @@ def _choices(kind: Any) -> str:
         if part is bool:
             found += ["true", "false"]
         elif get_origin(part) is Literal:
-            found += [f'"{value}"' for value in get_args(part)]
+            found += [_as_toml(value) for value in get_args(part)]
+        elif isinstance(part, type) and issubclass(part, StrEnum):
+            found += [_as_toml(word.value) for word in part]
     return " or ".join(dict.fromkeys(found))
+
+
+def _as_toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def line_of(text: str, key: tuple[str, ...]) -> int:

@@ -30,6 +30,9 @@ Kind = Literal[
     "flop",
     "work",
     "work_counter",
+    "meter_counter",
+    "meter_rate",
+    "meter_records",
 ]
 ESTIMATORS: Final = frozenset({"estimate"})
 """Collectors whose power is a model's when a line does not say its quality."""

@@ -16,12 +16,25 @@ from agent.samples import (
     Figures,
     FlopCount,
     Inventory,
+    MeterCounter,
+    MeterRate,
+    MeterRecords,
     WorkCounter,
     WorkDone,
 )
 from agent.trace.broken import BrokenLine
 
-Other = Accelerator | Inventory | Figures | FlopCount | WorkDone | WorkCounter
+Other = (
+    Accelerator
+    | Inventory
+    | Figures
+    | FlopCount
+    | WorkDone
+    | WorkCounter
+    | MeterCounter
+    | MeterRate
+    | MeterRecords
+)
 
 OTHER_KINDS: Final[dict[str, type[Other]]] = {
     "accelerator": Accelerator,
@@ -30,6 +43,9 @@ OTHER_KINDS: Final[dict[str, type[Other]]] = {
     "flop": FlopCount,
     "work": WorkDone,
     "work_counter": WorkCounter,
+    "meter_counter": MeterCounter,
+    "meter_rate": MeterRate,
+    "meter_records": MeterRecords,
 }
 _KIND_OF: Final = {cls: kind for kind, cls in OTHER_KINDS.items()}
 _encode = msgspec.json.Encoder().encode
@@ -73,6 +89,12 @@ def _amounts(sample: Other) -> list[tuple[str, float]]:
             return [
                 (figure.value, value) for figure, _, value in sample.values if not _is_cold(value)
             ]
+        case MeterCounter():
+            return [("total", sample.total), ("wraps_at", sample.wraps_at or 0.0)]
+        case MeterRate():
+            return [("per_second", sample.per_second)]
+        case MeterRecords():
+            return [("amount", record.amount) for record in sample.records]
         case Accelerator() | Inventory():
             return []
 

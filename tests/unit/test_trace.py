@@ -15,6 +15,10 @@ from agent.samples import (
     Figures,
     FlopCount,
     Inventory,
+    MeterCounter,
+    MeterRate,
+    MeterRecord,
+    MeterRecords,
     Method,
     PowerReading,
     Utilization,
@@ -98,6 +102,17 @@ samples = st.one_of(
         names,
         st.none() | amounts,
         names,
+    ),
+    st.builds(
+        MeterCounter, names, names, st.just(0.0), amounts, st.none() | amounts, st.none() | amounts
+    ),
+    st.builds(MeterRate, names, names, st.just(0.0), amounts),
+    st.builds(
+        MeterRecords,
+        names,
+        names,
+        st.just(0.0),
+        st.tuples(st.builds(MeterRecord, amounts, amounts, amounts, st.integers(1, 99))),
     ),
 )
 

@@ -1,0 +1,189 @@
+"""What the types of `[site]` cannot say: names that fit together, units that fit roles."""
+
+from collections.abc import Iterator, Mapping
+from zoneinfo import ZoneInfo
+
+from agent.site.settings import (
+    CsvMeter,
+    HttpMeter,
+    Meter,
+    ModbusMeter,
+    Polled,
+    PolledCommon,
+    PrometheusMeter,
+    SiteSettings,
+    SnmpMeter,
+    VirtualMeter,
+)
+from agent.site.units import unit_of
+from agent.site.virtual import VirtualError, factors, water_meters
+from agent.site.words import WATER_ROLES, Quantity, Role
+
+Wrong = tuple[tuple[str, ...], str]
+"""Key below `site`, and what is wrong with it."""
+MIN_SECONDS = 0.1
+MAX_SECONDS = 86400.0
+_QUANTITY = (Quantity.ENERGY, Quantity.WATER)
+
+
+def check_site(site: SiteSettings) -> Iterator[Wrong]:
+    """Yield what is wrong, the first first."""
+    try:
+        ZoneInfo(site.time_zone)
+    except (KeyError, OSError, ValueError):
+        yield (
+            ("time_zone",),
+            f"{site.time_zone!r} is no time zone that is known here; write Europe/Berlin, say",
+        )
+    for key in ("interval_seconds", "timeout_seconds"):
+        if not MIN_SECONDS <= getattr(site, key) <= MAX_SECONDS:
+            yield (key,), f"must be from {MIN_SECONDS} to {MAX_SECONDS:.0f} seconds"
+    if site.tolerance_percent < 0:
+        yield ("tolerance_percent",), "must not be negative"
+    names: set[str] = set()
+    water = water_meters(site)
+    for index, meter in enumerate(site.meter):
+        for key, why in _check_meter(meter, _QUANTITY[meter.name in water]):
+            yield ("meter", str(index), key), why
+        if meter.name in names:
+            yield ("meter", str(index), "name"), f"{meter.name!r} is there twice; names are unique"
+        names.add(meter.name)
+    yield from _check_references(site)
+
+
+def _check_meter(meter: Meter, wanted: Quantity) -> Iterator[tuple[str, str]]:
+    if not meter.name.strip() or "\t" in meter.name or "\n" in meter.name:
+        yield "name", "must be a name in one line"
+    if meter.category is not None and meter.role is not Role.IT:
+        yield "category", f'belongs to a meter with role = "it", not "{meter.role.value}"'
+    if not 0 <= meter.weight < 100:
+        yield "weight", "must be from 0 to 100"
+    if isinstance(meter, PolledCommon):
+        for key in ("interval_seconds", "timeout_seconds"):
+            seconds = getattr(meter, key)
+            if seconds is not None and not MIN_SECONDS <= seconds <= MAX_SECONDS:
+                yield key, f"must be from {MIN_SECONDS} to {MAX_SECONDS:.0f} seconds"
+        if meter.max_per_second is not None and meter.max_per_second <= 0:
+            yield "max_per_second", "must be more than 0"
+    if not isinstance(meter, VirtualMeter) and (meter.kwh_per_unit or 1.0) <= 0:
+        yield "kwh_per_unit", "must be more than 0"
+    yield from _check_source(meter)
+    if isinstance(meter, Polled) and meter.kwh_per_unit is None:
+        for key, text, is_rate in _units(meter):
+            if why := _wrong_unit(text, wanted, is_rate=is_rate):
+                yield key, why
+
+
+def _wrong_unit(text: str, wanted: Quantity, *, is_rate: bool | None) -> str:
+    """Return what is wrong with a unit, "" if nothing. `is_rate` None: either will do."""
+    try:
+        unit = unit_of(text)
+    except ValueError as error:
+        return str(error)
+    if unit.quantity is not wanted:
+        return f"{text} measures {unit.quantity.value}, but the meter's role is {wanted.value}"
+    if is_rate is not None and unit.is_rate is not is_rate:
+        return (
+            f"{text} does not fit here; give a {'rate, e.g. kW' if is_rate else 'total, e.g. kWh'}"
+        )
+    return ""
+
+
+def _check_source(meter: Meter) -> Iterator[tuple[str, str]]:
+    yield from ((key, why) for is_wrong, key, why in _rules(meter) if is_wrong)
+
+
+def _rules(meter: Meter) -> list[tuple[bool, str, str]]:
+    """Return, for each rule of a meter's source, whether it is broken, the key, and what to do."""
+    match meter:
+        case ModbusMeter():
+            one = bool(meter.host) != bool(meter.serial)
+            said = bool(meter.map) != bool(meter.energy or meter.power)
+            return [
+                (not one, "host", 'give either host (Modbus TCP, "10.0.0.5:502") or serial (RTU)'),
+                (not 0 <= meter.unit_id <= 255, "unit_id", "must be from 0 to 255"),
+                (not said, "map", "name a register map, or describe energy, power or both"),
+            ]
+        case SnmpMeter():
+            said = bool(meter.map) != bool(meter.energy_oid or meter.power_oid)
+            nobody = meter.version == "3" and not meter.user
+            return [
+                (not said, "map", "name a map, or give energy_oid, power_oid or both"),
+                (nobody, "user", "SNMP version 3 needs a user"),
+            ]
+        case HttpMeter():
+            said = bool(meter.energy or meter.power)
+            half = bool(meter.user) != bool(meter.password_file)
+            return [
+                (
+                    not said,
+                    "energy",
+                    'say where the figure is: energy = "/path" or power = "/path"',
+                ),
+                (half, "user", "basic authentication needs user and password_file"),
+            ]
+        case PrometheusMeter():
+            said = bool(meter.metric) != bool(meter.query)
+            return [(not said, "metric", "give either metric (of a page) or query (to a server)")]
+        case VirtualMeter():
+            return [(not meter.add, "add", "name the meters that are added")]
+        case CsvMeter():
+            return [(not meter.file, "file", "name the file")]
+
+
+def _units(meter: Polled) -> Iterator[tuple[str, str, bool | None]]:
+    """Yield key, unit, and whether a rate is wanted there (None: either)."""
+    match meter:
+        case ModbusMeter():
+            if meter.energy is not None:
+                yield "energy", meter.energy.unit, False
+            if meter.power is not None:
+                yield "power", meter.power.unit, True
+        case SnmpMeter():
+            if meter.energy_oid:
+                yield "energy_unit", meter.energy_unit, False
+            if meter.power_oid:
+                yield "power_unit", meter.power_unit, True
+        case HttpMeter():
+            if meter.energy:
+                yield "energy_unit", meter.energy_unit, False
+            if meter.power:
+                yield "power_unit", meter.power_unit, True
+        case PrometheusMeter():
+            yield "unit", meter.unit, None
+
+
+def _check_references(site: SiteSettings) -> Iterator[Wrong]:
+    meters = {meter.name: meter for meter in site.meter}
+    for index, meter in enumerate(site.meter):
+        for key, why in _check_names(meter, meters):
+            yield ("meter", str(index), key), why
+    for index, partial in enumerate(site.partial):
+        for key in ("infrastructure", "it"):
+            for name in getattr(partial, key):
+                if name not in meters:
+                    yield ("partial", str(index), key), f"there is no meter named {name!r}"
+    for index, servers in enumerate(site.servers):
+        for key in ("count", "max_performance", "max_power_watts", "peak_gigaflops"):
+            value = getattr(servers, key)
+            if value is not None and value <= 0:
+                yield ("servers", str(index), key), "must be more than 0"
+
+
+def _check_names(meter: Meter, meters: Mapping[str, Meter]) -> Iterator[tuple[str, str]]:
+    """Look at the other meters that one names."""
+    if isinstance(meter, CsvMeter):
+        for name in meter.invoices:
+            if name not in meters or name == meter.name:
+                yield "invoices", f"there is no other meter named {name!r}"
+    if isinstance(meter, VirtualMeter):
+        try:
+            parts = factors([meter.name], meters)
+        except VirtualError as error:
+            yield "add", str(error)
+            return
+        is_water = meter.role in WATER_ROLES
+        for part in parts:
+            role = meters[part].role
+            if role is not Role.NONE and (role in WATER_ROLES) is not is_water:
+                yield "add", f"{part} measures something else than {meter.name}"
