@@ -36,6 +36,34 @@ def m001_first(db: Any) -> None:
         )
 
 
+@migrations()
+def m002_quarters(db: Any) -> None:
+    """Amounts by quarter of an hour, kept for ever, and the rows of invoices with their history."""
+    db["series"].create({"id": int, "kind": str, "name": str, "unit": str}, pk="id")
+    db["series"].create_index(["kind", "name", "unit"], unique=True)
+    db.execute(
+        "CREATE TABLE quarter ("
+        " series INTEGER NOT NULL REFERENCES series(id),"
+        " quarter INTEGER NOT NULL,"  # of an hour, since 1970-01-01 UTC
+        " amount REAL NOT NULL,"
+        " seconds REAL NOT NULL,"  # time for which the amount stands
+        " gap_seconds REAL NOT NULL,"
+        " PRIMARY KEY (series, quarter)) WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE record ("
+        " id INTEGER PRIMARY KEY,"
+        " meter TEXT NOT NULL,"
+        " start REAL NOT NULL,"  # Unix time
+        ' "end" REAL NOT NULL,'
+        " amount REAL NOT NULL,"  # J or l
+        " row INTEGER NOT NULL,"  # line of the file
+        " seen_at REAL NOT NULL,"
+        " replaced_at REAL)"  # NULL: it counts
+    )
+    db["record"].create_index(["meter", "start"])
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a ledger to the newest version; each step is one transaction."""
     migrations.apply(Database(connection, execute_plugins=False))

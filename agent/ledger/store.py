@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from agent.ledger.batch import Batch, write_quarters, write_records
 from agent.ledger.errors import Corrupt, LedgerError, explain
 from agent.ledger.opening import VERSION, connect, lock, set_aside
-from agent.meter import Posting, StreamIdentity
+from agent.meter import StreamIdentity
 from agent.quantities import Component, Quality
 
 CHECKPOINT_PAGES: Final = 1000
@@ -100,9 +101,9 @@ class Ledger:
         self,
         identities: Sequence[tuple[int, StreamIdentity]],
         state: bytes,
-        postings: Sequence[Posting],
+        batch: Batch,
     ) -> None:
-        """Write new streams, the state and postings in one transaction. Raises `LedgerError`."""
+        """Write new streams, the state and a batch in one transaction. Raises `LedgerError`."""
         seal = _sealed([identity for _, identity in identities], self._seal)
         try:
             if self._db.in_transaction:  # a rollback failed with the disk
@@ -122,14 +123,18 @@ class Ledger:
                     " ON CONFLICT (id) DO UPDATE SET crc32 = ?1, body = ?2",
                     (zlib.crc32(state, seal), state),
                 )
-                for level, minutes in LEVELS if postings else ():
+                for level, minutes in LEVELS if batch.postings else ():
                     self._db.executemany(
                         _ADD.format(level=level),
                         [
                             (p.minute // minutes, p.stream, p.joules, p.seconds, p.gap_seconds)
-                            for p in postings
+                            for p in batch.postings
                         ],
                     )
+                if batch.quarters:
+                    write_quarters(self._db, batch.quarters)
+                for file in batch.records.values():
+                    write_records(self._db, file, batch.wall)
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
         self._seal = seal

@@ -5,18 +5,18 @@ while one write is under way, however long the disk takes.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from agent.clock import Clock
+from agent.ledger.batch import Batch
 from agent.ledger.errors import Corrupt, Hopeless, LedgerError, explain
-from agent.ledger.folding import fold
 from agent.ledger.opening import set_aside
 from agent.ledger.store import FILE_NAME, Gone, Ledger, Loaded
-from agent.meter import Posting, StreamIdentity
+from agent.meter import StreamIdentity
 from agent.quantities import Seconds
 from agent.worker import Busy, Worker
 
@@ -28,9 +28,6 @@ CHECK_AFTER_SECONDS = 60.0
 PRUNE_SECONDS = 3600.0
 CLOSE_SECONDS = 10.0
 """How long a disk that hangs may hold up the end."""
-MAX_UNSAVED = 10_000
-"""Postings kept while the disk fails, 2 MB of them; beyond, they are folded: energy is kept and
-detail is not."""
 
 log = structlog.get_logger()
 
@@ -72,7 +69,8 @@ class LedgerWriter:
         self._identities: list[StreamIdentity] = []
         self._state: bytes | None = None
         self._kept: Callable[[], None] = _nothing
-        self._postings: list[Posting] = []
+        self._batch = Batch()
+        """What is not written yet."""
         self._failures = 0
         self._why = ""
         self._size = 0
@@ -112,18 +110,16 @@ class LedgerWriter:
         self,
         identities: list[StreamIdentity],
         state: bytes,
-        postings: Sequence[Posting],
+        batch: Batch,
         kept: Callable[[], None] = _nothing,
     ) -> None:
-        """Hand over this tick's state and postings; never blocks.
+        """Hand over this tick's state and what is new; never blocks.
 
         `kept` is called once the state would survive `kill -9`, or at once while the disk fails
         or hangs; not at all if a newer state overtakes this one.
         """
         self._identities, self._state, self._kept = identities, state, kept
-        self._postings += postings
-        if len(self._postings) > MAX_UNSAVED:
-            self._postings = fold(self._postings, MAX_UNSAVED // 2)
+        self._batch.add(batch)
         now = self._clock.monotonic()
         under_way = self._task is not None and not self._task.done()
         if self._why or (under_way and now - self._wrote > PATIENCE_SECONDS):
@@ -140,7 +136,7 @@ class LedgerWriter:
             up=not self._why,
             failures=self._failures,
             size_bytes=self._size,
-            unsaved=len(self._postings),
+            unsaved=len(self._batch),
             why=self._why,
         )
 
@@ -158,12 +154,10 @@ class LedgerWriter:
             log.warning("ledger_close_timed_out", path=str(self._dir))
         self._worker.stop()
 
-    def submit_now(
-        self, identities: list[StreamIdentity], state: bytes, postings: Sequence[Posting]
-    ) -> None:
+    def submit_now(self, identities: list[StreamIdentity], state: bytes, batch: Batch) -> None:
         """Write in this thread. For replays, which have no event loop. Raises `LedgerError`."""
         self._identities = identities
-        self._work(identities, state, postings)
+        self._work(identities, state, batch)
 
     def close_now(self) -> None:
         """Flush and close in this thread. Raises `LedgerError`."""
@@ -193,16 +187,16 @@ class LedgerWriter:
         if self._state is None:
             return
         identities, state, kept = self._identities, self._state, self._kept
-        postings, self._postings = self._postings, []
+        batch, self._batch = self._batch, Batch()
         try:
-            await self._worker.run(lambda: self._work(identities, state, postings))
+            await self._worker.run(lambda: self._work(identities, state, batch))
         except Busy:
-            self._postings = [*postings, *self._postings]
+            self._put_back(batch)
         except LedgerError as error:
-            self._postings = [*postings, *self._postings]
+            self._put_back(batch)
             self._fail(error)
         except Exception as error:  # a bug must not cost the detail either
-            self._postings = [*postings, *self._postings]
+            self._put_back(batch)
             if not self._why:
                 log.exception("ledger_bug")
             self._fail(explain(self._dir / FILE_NAME, error))
@@ -217,27 +211,30 @@ class LedgerWriter:
         finally:
             kept()
 
-    def _work(
-        self, identities: list[StreamIdentity], state: bytes, postings: Sequence[Posting]
-    ) -> None:
+    def _put_back(self, batch: Batch) -> None:
+        """Keep what could not be written, before what came meanwhile."""
+        batch.add(self._batch)
+        self._batch = batch
+
+    def _work(self, identities: list[StreamIdentity], state: bytes, batch: Batch) -> None:
         """Write one batch, in the worker thread; flush, check and prune when it is time."""
         try:
             ledger = self._ledger or self._reopen()
-            ledger.commit(list(enumerate(identities))[self._known :], state, postings)
+            ledger.commit(list(enumerate(identities))[self._known :], state, batch)
         except Corrupt as error:
             self._set_aside(error)
-            self._reopen().commit(list(enumerate(identities)), state, postings)
+            self._reopen().commit(list(enumerate(identities)), state, batch)
         self._known = len(identities)
         try:
             try:
                 self._maintain(self._clock.monotonic())
             except Corrupt as error:
                 self._set_aside(error)
-                self._reopen().commit(list(enumerate(identities)), state, [])
+                self._reopen().commit(list(enumerate(identities)), state, Batch())
             except Gone as error:
                 log.error("ledger_gone", why=str(error))
                 self._let_go()
-                self._reopen().commit(list(enumerate(identities))[self._known :], state, [])
+                self._reopen().commit(list(enumerate(identities))[self._known :], state, Batch())
             self._known = len(identities)
         except LedgerError as error:
             # the postings are committed: this failure must not bring them back

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from agent.clock import SystemClock
 from agent.ledger import Ledger, LedgerWriter, store
+from agent.ledger.batch import Batch
 from agent.meter import Posting, StreamIdentity
 from agent.quantities import Component, Quality
 
@@ -67,7 +68,7 @@ def direct(state_dir: Path, dice: random.Random, done: mmap.mmap) -> None:
     count = len(known)
     while True:
         identities, state, postings = agent.tick()
-        ledger.commit(list(enumerate(identities))[count:], state, postings)
+        ledger.commit(list(enumerate(identities))[count:], state, Batch(postings))
         count = len(identities)
         struct.pack_into("<q", done, 0, agent.state["tick"])  # from here on it may not be lost
         if dice.random() < 0.1:
@@ -84,7 +85,8 @@ async def through_the_writer(state_dir: Path, dice: random.Random) -> None:
     _, body = writer.open()
     agent = Agent(body, dice)
     while True:
-        writer.submit(*agent.tick())
+        identities, state, postings = agent.tick()
+        writer.submit(identities, state, Batch(postings))
         await asyncio.sleep(0)
 
 

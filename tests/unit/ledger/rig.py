@@ -12,6 +12,7 @@ import pytest
 from unit.collectors.trees import Clock
 
 from agent.ledger import Ledger, LedgerWriter
+from agent.ledger.batch import Batch
 from agent.meter import Posting, StreamIdentity
 from agent.quantities import Component, Quality
 
@@ -30,7 +31,7 @@ def posting(minute: int, stream: int = 0, joules: float = 1.0) -> Posting:
 def begun(state_dir: Path, minutes: int = 3) -> None:
     """Make a ledger with all streams, a state and a posting in each minute; leave it closed."""
     ledger = Ledger.open(state_dir)
-    ledger.commit(list(enumerate(STREAMS)), b"state", [posting(m) for m in range(minutes)])
+    ledger.commit(list(enumerate(STREAMS)), b"state", Batch([posting(m) for m in range(minutes)]))
     ledger.close()
 
 
@@ -65,7 +66,7 @@ class Day:
         for _ in range(times):
             self.joules += 1
             minute = int(self.clock.wall() // 60)
-            self.writer.submit(list(STREAMS), b"%d" % self.joules, [posting(minute)])
+            self.writer.submit(list(STREAMS), b"%d" % self.joules, Batch([posting(minute)]))
             if self.writer._task is not None:
                 await self.writer._task
             self.clock.now += self.tick_seconds

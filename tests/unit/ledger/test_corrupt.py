@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from unit.ledger.rig import LEVELS, STREAMS, Day, begun, lived, posting, sums
 
 from agent.ledger import Ledger
+from agent.ledger.batch import Batch
 from agent.ledger.opening import MAX_ASIDE
 
 
@@ -49,7 +50,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ledger = Ledger.open(root / "live")
     ledger.load()
     for minute in range(600, 700):
-        ledger.commit([], b"state", [posting(minute, stream) for stream in range(3)])
+        ledger.commit([], b"state", Batch([posting(minute, stream) for stream in range(3)]))
     shutil.copytree(root / "live", root / "left")
     ledger.close()
     return root / "left"

@@ -15,6 +15,7 @@ from unit.collectors.trees import Clock, readable_by_all, without_rights
 from unit.ledger.rig import LEVELS, STREAMS, Day, begun, disk, lived, posting, sums, writer
 
 from agent.ledger import Hopeless, Ledger
+from agent.ledger.batch import Batch
 from agent.ledger.writer import RETRY_SECONDS
 
 
@@ -99,7 +100,7 @@ def test_a_read_only_disk_at_the_start(tmp_path, killed):
         begun(tmp_path / "made")
         ledger = Ledger.open(tmp_path / "made")
         ledger.load()
-        ledger.commit([], b"newest", [])
+        ledger.commit([], b"newest", Batch())
         if killed:  # the newest is in the WAL only
             shutil.copytree(tmp_path / "made", state_dir)
         ledger.close()
@@ -134,7 +135,7 @@ def test_unreadable_at_the_start_and_back_later_keeps_both(tmp_path, monkeypatch
             patch.setattr(sqlite3, "connect", failing(sqlite3.OperationalError("disk I/O error")))
             assert day.writer.open() == ([], None)
         day.clock.now += RETRY_SECONDS
-        day.writer.submit(other, b"anew", [posting(1)])
+        day.writer.submit(other, b"anew", Batch([posting(1)]))
         assert day.writer._task is not None
         await day.writer._task
         await day.writer.close()
@@ -207,10 +208,10 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path, monkeypatch):
     async def run() -> None:
         day.writer.open()
         monkeypatch.setattr(Ledger, "commit", slow)
-        day.writer.submit(list(STREAMS), b"1", [posting(1)])
+        day.writer.submit(list(STREAMS), b"1", Batch([posting(1)]))
         await asyncio.to_thread(hangs.wait, 10)
         for minute in range(2, 50):
-            day.writer.submit(list(STREAMS), b"%d" % minute, [posting(minute)])
+            day.writer.submit(list(STREAMS), b"%d" % minute, Batch([posting(minute)]))
         assert day.writer.status().unsaved == 48
         monkeypatch.setattr("agent.ledger.writer.CLOSE_SECONDS", 0.05)
         with capture_logs() as logs:

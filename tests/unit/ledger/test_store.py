@@ -14,6 +14,7 @@ from unit.ledger.rig import LEVELS, STREAMS, begun, posting, rows, sums
 
 from agent.ledger import Corrupt, Hopeless, Ledger, LedgerError
 from agent.ledger import opening as how
+from agent.ledger.batch import Batch
 from agent.ledger.schema import migrations
 from agent.ledger.store import CHECKPOINT_PAGES, Gone
 from agent.meter import Posting
@@ -33,8 +34,8 @@ def test_a_new_ledger_is_empty(tmp_path):
 
 def test_what_was_committed_is_there_again(tmp_path):
     ledger = Ledger.open(tmp_path)
-    ledger.commit([(0, STREAMS[0])], b"one", [posting(5)])
-    ledger.commit(list(enumerate(STREAMS))[1:], b"\0two\xff", [])
+    ledger.commit([(0, STREAMS[0])], b"one", Batch([posting(5)]))
+    ledger.commit(list(enumerate(STREAMS))[1:], b"\0two\xff", Batch())
     ledger.close()
     assert reopened(tmp_path) == (STREAMS, b"\0two\xff")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ledger.db", "lock"]
@@ -45,9 +46,9 @@ def test_nothing_is_kept_of_a_commit_that_fails(tmp_path):
     ledger = Ledger.open(tmp_path)
     ledger.load()
     with pytest.raises(LedgerError) as caught:
-        ledger.commit([], b"new", [posting(1), Posting(2, 0, float("nan"), 1.0, 0.0)])
+        ledger.commit([], b"new", Batch([posting(1), Posting(2, 0, float("nan"), 1.0, 0.0)]))
     assert not isinstance(caught.value, Corrupt)  # the file is well, it was the figure
-    ledger.commit([], b"newer", [posting(1)])
+    ledger.commit([], b"newer", Batch([posting(1)]))
     ledger.close()
     assert reopened(tmp_path)[1] == b"newer"
     assert sums(tmp_path) == dict.fromkeys(LEVELS, 4.0)
@@ -61,7 +62,7 @@ def test_postings_add_up_by_minute_hour_and_day(tmp_path):
     ]
     ledger = Ledger.open(tmp_path)
     for start in range(0, 500, 50):
-        ledger.commit(list(enumerate(STREAMS))[start:], b"", postings[start : start + 50])
+        ledger.commit(list(enumerate(STREAMS))[start:], b"", Batch(postings[start : start + 50]))
     ledger.close()
     for level, minutes in LEVELS.items():
         expected: dict[tuple[int, int], list[float]] = {}
@@ -77,7 +78,7 @@ def test_minutes_and_hours_go_days_stay(tmp_path):
     now = 1000 * 1440  # minutes; the end of a day
     ledger = Ledger.open(tmp_path)
     ages_days = [0.5, 6.9, 7.1, 399, 402, 900]
-    ledger.commit([(0, STREAMS[0])], b"", [posting(int(now - d * 1440)) for d in ages_days])
+    ledger.commit([(0, STREAMS[0])], b"", Batch([posting(int(now - d * 1440)) for d in ages_days]))
     gone = ledger.prune(now * 60.0, minute_days=7, hour_days=400)
     ledger.close()
     kept = {
@@ -110,8 +111,8 @@ def test_a_lock_dies_with_its_holder(tmp_path):
 def test_a_newer_version_is_left_alone(tmp_path):
     begun(tmp_path)
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        db.execute("INSERT INTO _sqlite_migrations VALUES (2, 'wattlas', 'm002_more', 'now')")
-        db.execute("PRAGMA user_version=2")
+        db.execute("INSERT INTO _sqlite_migrations VALUES (99, 'wattlas', 'm099_more', 'now')")
+        db.execute(f"PRAGMA user_version={how.VERSION + 1}")
     db.close()
     before = (tmp_path / "ledger.db").read_bytes()
     with pytest.raises(Hopeless, match=r"newer Wattlas .* install that one again"):
@@ -153,7 +154,7 @@ def test_a_power_cut_costs_only_the_newest(tmp_path):
     live = tmp_path / "live"
     ledger = Ledger.open(live)
     for n in range(40):
-        ledger.commit(list(enumerate(STREAMS)) if n == 0 else [], b"%d" % n, [posting(n)])
+        ledger.commit(list(enumerate(STREAMS)) if n == 0 else [], b"%d" % n, Batch([posting(n)]))
     dice = random.Random(2)
     lengths = {(live / "ledger.db-wal").stat().st_size}
     lengths |= {dice.randrange(max(lengths)) for _ in range(20)}
@@ -175,18 +176,18 @@ def test_a_power_cut_costs_only_the_newest(tmp_path):
 def test_the_wal_is_emptied_when_it_is_long(tmp_path):
     ledger = Ledger.open(tmp_path)
     wal = tmp_path / "ledger.db-wal"
-    ledger.commit(list(enumerate(STREAMS)), b"", [])
+    ledger.commit(list(enumerate(STREAMS)), b"", Batch())
     ledger.flush()
     assert wal.stat().st_size > 0
     body = os.urandom(4096 * (CHECKPOINT_PAGES + 10))
-    ledger.commit([], body, [])
+    ledger.commit([], body, Batch())
     with sqlite3.connect(tmp_path / "ledger.db") as reader:
         reader.execute("BEGIN").execute("SELECT * FROM stream").fetchone()
         ledger._db.execute("PRAGMA busy_timeout=10")
         ledger.flush()  # a reader is in the way: flushed, not emptied, no error
         assert wal.stat().st_size > len(body)
     reader.close()
-    ledger.commit([], body, [])
+    ledger.commit([], body, Batch())
     ledger.flush()
     assert wal.stat().st_size == 0
     ledger.close()
@@ -208,7 +209,7 @@ def test_a_ledger_that_was_deleted_is_noticed(tmp_path):
     begun(tmp_path)
     ledger = Ledger.open(tmp_path)
     ledger.load()
-    ledger.commit([], b"x", [])
+    ledger.commit([], b"x", Batch())
     (tmp_path / "ledger.db").unlink()
     with pytest.raises(Gone):
         ledger.flush()
@@ -218,7 +219,7 @@ def test_a_ledger_that_was_deleted_is_noticed(tmp_path):
 def test_peek_reads_what_a_killed_agent_left_without_writing(tmp_path, monkeypatch):
     live, left = tmp_path / "live", tmp_path / "left"
     ledger = Ledger.open(live)
-    ledger.commit(list(enumerate(STREAMS)), b"in the WAL only", [])
+    ledger.commit(list(enumerate(STREAMS)), b"in the WAL only", Batch())
     shutil.copytree(live, left)
     ledger.close()
     monkeypatch.chdir(left)

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from unit.ledger.rig import LEVELS, STREAMS, Day, begun, lived, posting, rows, sums
 
 from agent.ledger import Ledger, LedgerError, writer
+from agent.ledger import batch as waiting
+from agent.ledger.batch import Batch
 from agent.ledger.folding import fold
 from agent.meter import Posting
 
@@ -57,7 +59,7 @@ def test_figures_are_shown_once_they_are_kept(tmp_path):
         def kept() -> None:
             shown.append((name, Ledger.peek(tmp_path)[1]))
 
-        day.writer.submit(list(STREAMS), name.encode(), [], kept)
+        day.writer.submit(list(STREAMS), name.encode(), Batch(), kept)
 
     async def life(day: Day) -> None:
         keep(day, "overtaken")
@@ -109,7 +111,7 @@ def test_folding_gives_up_as_little_detail_as_it_can():
 
 
 def test_what_waits_for_the_disk_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "MAX_UNSAVED", 100)
+    monkeypatch.setattr(waiting, "MAX_UNSAVED", 100)
     day = Day(tmp_path)
 
     async def life(day: Day) -> None:
@@ -189,6 +191,7 @@ from pathlib import Path
 from agent.clock import SystemClock
 from unit.ledger.rig import STREAMS, posting
 from agent.ledger import LedgerWriter, store
+from agent.ledger.batch import Batch
 store.CHECKPOINT_PAGES = int(sys.argv[2])
 
 async def run():
@@ -198,7 +201,7 @@ async def run():
     writer.open()
     open(sys.argv[3], "a").write("0\\n")
     for n in range(250):
-        writer.submit(list(STREAMS), bytes(2000), [posting(n)])
+        writer.submit(list(STREAMS), bytes(2000), Batch([posting(n)]))
         await asyncio.sleep(0.01)
     open(sys.argv[3], "a").write("0\\n")
     await writer.close()
