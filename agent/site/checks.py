@@ -113,22 +113,29 @@ def _rules(meter: Meter) -> list[tuple[bool, str, str]]:
             ]
         case HttpMeter():
             said = bool(meter.energy or meter.power)
-            half = bool(meter.user) != bool(meter.password_file)
             return [
-                (
-                    not said,
-                    "energy",
-                    'say where the figure is: energy = "/path" or power = "/path"',
-                ),
-                (half, "user", "basic authentication needs user and password_file"),
+                (not said, "energy", 'say where the figure is: energy or power = "/path/in/it"'),
+                *_access_rules(meter),
             ]
         case PrometheusMeter():
             said = bool(meter.metric) != bool(meter.query)
-            return [(not said, "metric", "give either metric (of a page) or query (to a server)")]
+            return [
+                (not said, "metric", "give either metric (of a page) or query (to a server)"),
+                *_access_rules(meter),
+            ]
         case VirtualMeter():
             return [(not meter.add, "add", "name the meters that are added")]
         case CsvMeter():
             return [(not meter.file, "file", "name the file")]
+
+
+def _access_rules(meter: HttpMeter | PrometheusMeter) -> list[tuple[bool, str, str]]:
+    half = bool(meter.user) != bool(meter.password_file)
+    both = bool(meter.token_file) and bool(meter.user)
+    return [
+        (half, "user", "basic authentication needs user and password_file"),
+        (both, "token_file", "give either a bearer token or user and password_file"),
+    ]
 
 
 def _units(meter: Polled) -> Iterator[tuple[str, str, bool | None]]:

@@ -67,6 +67,6 @@ def unit_of(text: str) -> Unit:
     unit = UNITS.get(ALIASES.get(name, name))
     if unit is None:
         close = [known for known in UNITS if known.lower() == name.lower()]
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"{text!r} is no unit that is known{hint} (known: {', '.join(UNITS)})")
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(UNITS)}"
+        raise ValueError(f"{text!r} is no unit that is known ({hint})")
     return unit
