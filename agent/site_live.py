@@ -21,6 +21,7 @@ HOUR: Final = 3600.0
 DAY: Final = 86400.0
 WINDOWS: Final = {"1h": HOUR, "24h": DAY, "30d": 30 * DAY, "365d": 365 * DAY}
 """Label `window` of the KPIs, and its seconds."""
+LONGEST_SECONDS: Final = 367 * DAY
 FINE_SECONDS: Final = 2 * DAY
 """So far back quarters of an hour are kept; before, days: a year of 20 meters fits into 1 MB."""
 
@@ -53,7 +54,7 @@ class SiteLive:
         edge = _fine_from(wall)
         for series in reader.series():
             if series.kind == "meter":
-                old = reader.cells("meter", series.name, wall - WINDOWS["365d"], edge, DAY_QUARTERS)
+                old = reader.cells("meter", series.name, wall - LONGEST_SECONDS, edge, DAY_QUARTERS)
                 new = reader.cells("meter", series.name, edge, wall + DAY)
                 cells = self._cells.setdefault(series.name, {})
                 cells.update({(cell.start, cell.end): cell for cell in (*old, *new)})
@@ -100,10 +101,13 @@ class SiteLive:
             from agent.kpi.period import Period  # noqa: PLC0415
 
             every = cells | {name: cells_of(resolve(r).records) for name, r in rows.items()}
-            return {
-                window: site_kpis(site, every, Period(end - seconds, end, site.time_zone))
+            periods = {
+                window: Period(end - seconds, end, site.time_zone)
                 for window, seconds in WINDOWS.items()
             }
+            if not periods["365d"].is_year:  # there is a 29 February in it
+                periods["365d"] = Period(end - 366 * DAY, end, site.time_zone)
+            return {window: site_kpis(site, every, period) for window, period in periods.items()}
 
         try:
             self._future = self._worker.submit(work_out)
@@ -132,7 +136,7 @@ def _put(cells: dict[tuple[float, float], Cell], cell: Cell) -> None:
 
 def _coarsen(cells: dict[tuple[float, float], Cell], wall: float) -> None:
     """Add up quarters to days once they are old, and drop what is older than a year."""
-    edge, oldest = _fine_from(wall), wall - WINDOWS["365d"] - DAY
+    edge, oldest = _fine_from(wall), wall - LONGEST_SECONDS
     for key in [k for k in cells if k[0] < edge and (k[1] - k[0] < DAY or k[0] < oldest)]:
         cell = cells.pop(key)
         if cell.start >= oldest:

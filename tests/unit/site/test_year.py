@@ -147,7 +147,7 @@ def test_the_corrected_invoice_counts_and_the_first_is_history(lived):
     assert wrong.record.amount == pytest.approx(right.record.amount * 1.1)
     rows = reconcile(SETTINGS, cells, months(YEAR), fleet)
     bills = [row for row in rows if row.what == "bill"]
-    assert [row.status for row in bills] == ["ok"] * 6 + ["missing"] + ["ok"] * 5
+    assert [row.status for row in bills] == ["ok"] * 6 + ["incomplete"] + ["ok"] * 5
     billed = sum(truth.by_hour["utility-a"]) + sum(truth.by_hour["utility-b"])
     assert sum(row.billed for row in bills) == pytest.approx(billed / KWH, rel=WITHIN)
     assert all(abs(row.difference_percent) < 0.01 for row in bills if row.status == "ok")
