@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "estimate": "What a server would draw, without any sensor.",
     "bench": "This host's own FLOPS per watt, at five load levels.",
     "replay": "Drive the meter with a recorded trace on virtual time.",
+    "report": "PUE and its family over any period; bills against meters.",
     "work": "Report useful work done, from scripts.",
     "completion": "Print the shell completion for bash, zsh or fish.",
 }
