@@ -25,7 +25,8 @@ class Fleet(msgspec.Struct, frozen=True):
     wall: Sequence[Cell] = ()
     """J at the wall of the servers of which `compute` is known, too."""
     compute: Sequence[Cell] = ()
-    """J of the parts that compute (CPU, memory, GPU and other accelerators) of the same."""
+    """J of the parts that compute, store and communicate (CPU, memory, GPU and other accelerators,
+    drives, network cards) of the same."""
     busy: Sequence[Cell] = ()
     """Server-seconds of full CPU utilisation: sum of utilisation ratio x time."""
     present: Sequence[Cell] = ()

@@ -99,12 +99,11 @@ def withheld(heading: Heading, why: str) -> Kpi:
 
 def _poorest(sums: Sequence[Sum], period: Period) -> str:
     """Name the inputs that know least, at most three."""
-    shares = sorted(
-        {
-            (covered(term.cells, period.start, period.end)[1] / max(period.seconds, 1e-9), meter)
-            for each in sums
-            for term, meter in zip(each.terms, each.meters, strict=True)
-        }
-    )
+    least: dict[str, float] = {}
+    for each in sums:
+        for term, meter in zip(each.terms, each.meters, strict=True):
+            seconds = covered(term.cells, period.start, period.end)[1]
+            least[meter] = min(least.get(meter, 1.0), seconds / max(period.seconds, 1e-9))
+    shares = sorted((share, meter) for meter, share in least.items())
     poor = [f"{meter} knows {share:.1%}" for share, meter in shares if share < 1][:3]
     return ", ".join(poor) or "their times do not fit each other"

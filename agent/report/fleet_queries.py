@@ -18,7 +18,7 @@ PARTS: Final = (
     'wattlas_component_energy_joules_total{component=~"cpu|dram|gpu|accelerator|storage|nic"}'
 )
 """What computes, stores and communicates: the denominator of ITUE."""
-WALL_GAP: Final = 'wattlas_energy_gap_seconds_total{component="host"}'
+WALL_GAP: Final = "wattlas_wall_gap_seconds_total"
 BUSY: Final = 'wattlas_component_utilization_ratio{component="cpu",device="all"}'
 WORK: Final = "wattlas_work_total"
 INFO: Final = "wattlas_host_info"
