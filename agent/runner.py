@@ -94,8 +94,13 @@ class Runner:
 
     @property
     def quick(self) -> bool:
-        """Whether the tick should wait for it: it came back fast the last time."""
-        return self._duration is None or self._duration < QUICK_SECONDS
+        """Whether the tick should wait for it: it came back fast the last time.
+
+        One that is given samples by others is not waited for the first time: it may wait itself.
+        """
+        if self._duration is None:
+            return self._receiver is None
+        return self._duration < QUICK_SECONDS
 
     @property
     def is_receiver(self) -> bool:

@@ -97,12 +97,13 @@ def _rules(meter: Meter) -> list[tuple[bool, str, str]]:
     """Return, for each rule of a meter's source, whether it is broken, the key, and what to do."""
     match meter:
         case ModbusMeter():
-            one = bool(meter.host) != bool(meter.serial)
-            said = bool(meter.map) != bool(meter.energy or meter.power)
+            # where it is may be filled in later: until then `wattlas check` asks for it
+            both = bool(meter.host) and bool(meter.serial)
+            twice = bool(meter.map) and bool(meter.energy or meter.power)
             return [
-                (not one, "host", 'give either host (Modbus TCP, "10.0.0.5:502") or serial (RTU)'),
+                (both, "serial", "give either host (Modbus TCP) or serial (RTU)"),
                 (not 0 <= meter.unit_id <= 255, "unit_id", "must be from 0 to 255"),
-                (not said, "map", "name a register map, or describe energy, power or both"),
+                (twice, "map", "either name a register map, or describe energy and power"),
             ]
         case SnmpMeter():
             said = bool(meter.map) != bool(meter.energy_oid or meter.power_oid)

@@ -214,3 +214,13 @@ def test_kpis_of_the_year_are_there_from_the_start(tmp_path, pages):
             "wattlas_site_kpi_coverage_ratio", kpi="PUE", window="365d", category="PUE1"
         )
         assert coverage == pytest.approx((365 - 7) / 365, abs=2 / 365)
+
+
+def test_the_contracts_own_example_is_told_what_it_lacks(tmp_path):
+    example = '[[site.meter]]\nname = "utility-a"\nrole = "total"\nsource = "modbus"\n'
+    config = settings(tmp_path / "wattlas.toml", more=site(example))
+    done = wattlas("check", "--config", config, "--json")
+    found = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
+    assert found["meter utility-a"]["state"] == "problem"
+    assert "nothing says where the meter is" in found["meter utility-a"]["detail"]
+    assert 'host = "10.0.0.5:502"' in found["meter utility-a"]["remedy"]

@@ -50,8 +50,8 @@ def refused(text):
         (HTTP + 'energy = "/e"\ninterval_seconds = 0', "interval_seconds: must be from 0.1"),
         (HTTP.replace("total", "totals"), 'settings:5: .*role.*choose "total" or "it" or'),
         (HTTP.replace('"total"', "3"), "settings:5: site.meter.0.role"),
-        (MODBUS + 'map = "x"', "give either host .* or serial"),
-        (MODBUS + 'host = "h"', "name a register map, or describe energy, power or both"),
+        (MODBUS + 'host = "h"\nserial = "s"', "give either host .* or serial"),
+        (MODBUS + 'map = "m"\nenergy = { address = 1 }', "either name a register map, or describe"),
         (MODBUS + 'host = "h"\nmap = "x"\nunit_id = 256', "unit_id: must be from 0 to 255"),
         (MODBUS + 'host = "h"\nenergy = { address = "3059" }', "energy.address: expected int, got"),
         (
