@@ -95,7 +95,8 @@ def test_every_key_is_optional():
 
 def test_the_contracts_own_example_is_right():
     settings = taken(CONTRACT)
-    assert settings.unused_sections == ("site", "carbon", "lifecycle")
+    assert settings.unused_sections == ("carbon", "lifecycle")
+    assert [meter.name for meter in settings.site.meter] == ["utility-a"]
     assert settings.file == FILE
 
 
