@@ -57,28 +57,25 @@ class ReportBook:
             else:
                 self.site.take(reading, now, wall)
 
-    def host(
-        self,
-        posted: Sequence[tuple[str, float, float, float]],
-        gap_seconds: float,
-        now: float,
-        wall: float,
-    ) -> None:
-        """Take the host's energy: (name, from, until, J), times in CLOCK_BOOTTIME.
+    def host_energy(self, posted: Sequence[tuple[str, float, float, float]], offset: float) -> None:
+        """Take the host's energy: (name, from, until, J); `offset` makes times Unix time.
 
-        Parts make up `energy` together, so its time is what went by less the host's gaps
-        (`gap_seconds` so far).
+        Parts make up `energy` together, so for how long it is known `host_time` says.
         """
-        offset = wall - now
         for name, start, until, joules in posted:
-            series = ENERGY if name == ENERGY.name else Series("host", name, "J")
-            known = series is not ENERGY
-            self._quarters.add(series, start + offset, until + offset, joules, counts_time=known)
+            is_sum = name == ENERGY.name
+            series = ENERGY if is_sum else Series("host", name, "J")
+            self._quarters.add(
+                series, start + offset, until + offset, joules, counts_time=not is_sum
+            )
+
+    def host_time(self, gap_seconds: float, now: float, wall: float) -> None:
+        """Say for how long the host had gaps so far: the rest of the time its energy is known."""
         if self._energy_at is not None and now > self._energy_at:
+            begin = wall - (now - self._energy_at)
             dark = min(now - self._energy_at, max(0.0, gap_seconds - self._gap_seconds))
-            middle = wall - dark
-            self._quarters.add(ENERGY, self._energy_at + offset, middle, 0.0)
-            self._quarters.add(ENERGY, middle, wall, None)
+            self._quarters.add(ENERGY, begin, wall - dark, 0.0)
+            self._quarters.add(ENERGY, wall - dark, wall, None)
         self._energy_at, self._gap_seconds = now, gap_seconds
 
     def utilization(self, sample: Utilization | None, now: float, wall: float) -> None:

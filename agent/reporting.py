@@ -20,6 +20,36 @@ from agent.snapshot import SiteView
 log = structlog.get_logger()
 
 
+def listen(accounts: Accounts) -> float:
+    """Have the accounts tell what they post; return what makes their state's times Unix time."""
+    accounts.host_posted = []
+    return accounts.meter.state.wall - accounts.meter.state.boottime
+
+
+def begin(book: ReportBook, accounts: Accounts, boot_id: str, offset: float) -> None:
+    """Begin a boot: take what the end of the one before brought, whose times `offset` is for."""
+    book.host_energy(accounts.host_posted or (), offset)
+    accounts.host_posted = []
+    book.begin(boot_id, accounts.host_gap_seconds)
+
+
+def feed(book: ReportBook, accounts: Accounts, now: float, wall: float) -> None:
+    """Take out of the accounts what came since the last time."""
+    if accounts.site_readings:
+        book.take(accounts.site_readings, now, wall)
+        accounts.site_readings.clear()
+    posted = accounts.host_posted
+    if posted:
+        book.host_energy(posted, wall - now)
+        posted.clear()
+    book.host_time(accounts.host_gap_seconds, now, wall)
+    book.utilization(accounts.utilization.get((Component.CPU, "all")), now, wall)
+    if book.wants_work(wall):
+        totals = {(view.workload, view.unit): view.amount for view in accounts.work(now)}
+        book.work(totals, wall)
+    book.settle(now, wall)
+
+
 class Reporting:
     """The book of quarters of an hour, and the site's KPIs made of it."""
 
@@ -28,11 +58,15 @@ class Reporting:
         self._clock = clock
         self.book = ReportBook(settings.site, state)
         self._live = SiteLive(settings.site)
+        self._offset = 0.0
+
+    def listen(self, accounts: Accounts) -> None:
+        """Have the accounts tell what they post; before the meter is told which boot this is."""
+        self._offset = listen(accounts)
 
     def begin(self, boot_id: str, accounts: Accounts, *, remembers: bool) -> None:
-        """Say which boot this is; `remembers`: read the last year out of the ledger."""
-        self.book.begin(boot_id, accounts.meter.state.host_gap_seconds)
-        accounts.host_posted = []
+        """Say which boot this is, the meter knowing it; `remembers`: read the last year, too."""
+        begin(self.book, accounts, boot_id, self._offset)
         if not remembers or not self._settings.site.meter:
             return
         try:
@@ -50,19 +84,8 @@ class Reporting:
 
     def tick(self, accounts: Accounts) -> None:
         """Take out of the accounts what came since the last tick."""
-        book = self.book
         now, wall = self._clock.boottime(), self._clock.wall()
-        if accounts.site_readings:
-            book.take(accounts.site_readings, now, wall)
-            accounts.site_readings.clear()
-        if accounts.host_posted is not None:
-            book.host(accounts.host_posted, accounts.meter.state.host_gap_seconds, now, wall)
-            accounts.host_posted.clear()
-        book.utilization(accounts.utilization.get((Component.CPU, "all")), now, wall)
-        if book.wants_work(wall):
-            totals = {(view.workload, view.unit): view.amount for view in accounts.work(now)}
-            book.work(totals, wall)
-        book.settle(now, wall)
+        feed(self.book, accounts, now, wall)
         self._live.refresh(wall)
 
     def batch(self, postings: list[Posting]) -> Batch:

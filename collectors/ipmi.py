@@ -39,7 +39,7 @@ from collectors.ipmi_names import Missing, Plan, choose, total
 from collectors.ipmi_parse import DcmiReading, Sensor
 from collectors.ipmi_refusal import Refusal
 from collectors.ipmi_settings import IpmiSettings
-from collectors.ipmi_tool import Output, Runner, find
+from collectors.tool import Output, Runner, find
 
 NAME: Final = "ipmi"
 LOOK_AGAIN_SECONDS: Final = 300.0
@@ -57,6 +57,9 @@ REMEDY_MODULES: Final = "modprobe ipmi_devintf ipmi_si, then look for /dev/ipmi0
 REMEDY_TOOL: Final = (
     "apt-get install freeipmi-tools (Debian, Ubuntu), dnf install freeipmi (RHEL); or ipmitool"
 )
+REMEDY_HANGS: Final = (
+    "the BMC does not answer: look at dmesg, and restart it (ipmitool mc reset cold) if it stays so"
+)
 REMEDY_INACTIVE: Final = (
     "activate power measurement in the BMC, or name the wall's sensor in collectors.ipmi.sensor"
 )
@@ -72,7 +75,7 @@ class Ipmi:
         self.settings = settings
         self._clock = context.clock
         self._dev = context.paths.sysfs.parent / "dev"
-        self._runner = Runner()
+        self._runner = Runner(REMEDY_HANGS)
         self._commands: Commands | None = None
         self._folder = ""
         self._has_dcmi: bool | None = False if settings.sensor else None

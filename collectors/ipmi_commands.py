@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple, NoReturn
 
 from agent.collector import Transient
 from collectors.ipmi_settings import IpmiSettings
-from collectors.ipmi_tool import Output
+from collectors.tool import Output
 
 Family = Literal["freeipmi", "ipmitool"]
 _IPMITOOL_PRIVILEGES: Final = {"user": "USER", "operator": "OPERATOR", "admin": "ADMINISTRATOR"}

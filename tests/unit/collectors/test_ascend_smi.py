@@ -400,12 +400,12 @@ def test_no_second_tool_beside_one_that_cannot_be_ended(smi):
             await stuck.wait()
             return 0
 
-        tool._ending = asyncio.create_task(ends())
+        tool._runner._ending = asyncio.create_task(ends())
         with pytest.raises(Transient, match="cannot be ended") as outcome:
             await tool.run("info", seconds=20)
         assert outcome.value.reason == "timeout"
         stuck.set()
-        await tool._ending
+        await tool._runner._ending
         return await tool.run("info", seconds=20)
 
     assert asyncio.run(main()) == "text\n"

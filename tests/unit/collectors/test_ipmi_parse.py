@@ -10,7 +10,7 @@ from agent.collector import Transient
 from collectors.ipmi_commands import Unsupported, judge
 from collectors.ipmi_names import Missing, choose, total
 from collectors.ipmi_parse import dcmi, elist, ipmi_sensors, sdr_get, stands_still
-from collectors.ipmi_tool import Output
+from collectors.tool import Output
 
 RECORDS = sorted((FIXTURES / "ipmi").iterdir())
 FREEIPMI = """Current Power                        : 164 Watts

@@ -14,7 +14,7 @@ from unit.collectors.trees import put
 
 from agent.collector import Absent, Transient
 from agent.samples import Sample
-from collectors import ipmi_tool
+from collectors import tool
 from collectors.ipmi import Ipmi
 
 ANSWER = """Current Power                        : 164 Watts
@@ -32,7 +32,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     """No tool is installed, and there is a BMC."""
     stand_in = Tools(tmp_path)
     monkeypatch.setenv("PATH", str(stand_in.folder))
-    monkeypatch.setattr(ipmi_tool, "_SYSTEM_FOLDERS", ())
+    monkeypatch.setattr(tool, "_SYSTEM_FOLDERS", ())
     put(tmp_path / "dev" / "ipmi0", "")
     return stand_in
 

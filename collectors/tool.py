@@ -1,7 +1,7 @@
-"""Runs one of the IPMI tools: a process with a deadline that is always ended and reaped.
+"""Runs a vendor's tool: a process with a deadline that is always ended and reaped.
 
-In band the tool sits in ioctls of the IPMI driver. When the BMC hangs, it can hang in the kernel,
-where even SIGKILL does not end it; then no second one is started beside it.
+Such a tool sits in ioctls of its driver. When the hardware hangs, it can hang in the kernel, where
+even SIGKILL does not end it; then no second one is started beside it.
 """
 
 import asyncio
@@ -14,13 +14,10 @@ from typing import Final, NamedTuple
 
 from agent.collector import Transient
 
-MOST_BYTES: Final = 512 * 1024
-"""A BMC with 400 sensors makes about 40 KiB of `sdr elist`."""
+MOST_BYTES: Final = 1024 * 1024
+"""64 NPUs make about 20 KiB of `npu-smi info`, a BMC with 400 sensors 40 KiB of `sdr elist`."""
 END_SECONDS: Final = 1.0
 """How long a killed process may take to be gone."""
-REMEDY_HANGS: Final = (
-    "the BMC does not answer: look at dmesg, and restart it (ipmitool mc reset cold) if it stays so"
-)
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where FreeIPMI's tools are; not on the PATH of a service's user."""
 
@@ -42,7 +39,9 @@ def find(name: str) -> str | None:
 class Runner:
     """At most one process at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, remedy: str) -> None:
+        """`remedy`: what to do when the tool hangs."""
+        self._remedy = remedy
         self._process: asyncio.subprocess.Process | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -58,7 +57,7 @@ class Runner:
         if self._ending is not None:
             if not self._ending.done():
                 raise Transient(
-                    f"an earlier {name} hangs and cannot be ended", "timeout", REMEDY_HANGS
+                    f"an earlier {name} hangs and cannot be ended", "timeout", self._remedy
                 )
             self._ending = None
         process = await self._start(command, name, descriptors)
@@ -75,7 +74,7 @@ class Runner:
             raise Transient(
                 f"{name} printed no end within {seconds:.3g} s",
                 "timeout",
-                f"{REMEDY_HANGS}; set a longer timeout_seconds if it is just slow",
+                f"{self._remedy}; set a longer timeout_seconds if it is just slow",
             ) from None
         finally:
             # Also when the caller was cancelled: nothing is left behind.
