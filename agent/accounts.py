@@ -3,20 +3,25 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from agent.devices import AcceleratorView, Devices
-from agent.meter import Meter, MeterState, StreamIdentity
-from agent.quantities import Component, Seconds
+from agent.meter import Meter, MeterState, StreamIdentity, StreamView
+from agent.quantities import Component, Quality, Seconds
 from agent.samples import (
     Accelerator,
     EnergyCounter,
     Figures,
     FlopCount,
     Inventory,
+    MeterCounter,
+    MeterRate,
+    MeterRecords,
     PowerReading,
     Sample,
+    SiteReading,
     Utilization,
     WorkCounter,
     WorkDone,
 )
+from agent.wall import HostDesk, HostEnergy, HostState
 from agent.work import FlopView, Scope, Tally, WorkState, WorkView
 from agent.work.energy import ALL
 
@@ -34,6 +39,7 @@ class Accounts:
         identities: Sequence[StreamIdentity] = (),
         meter: MeterState | None = None,
         work: WorkState | None = None,
+        host: HostState | None = None,
         *,
         peaks_of: Callable[[str], Peaks],
         match_work: bool = True,
@@ -44,11 +50,14 @@ class Accounts:
         `match_work` False: no work will come, so its energy need not be kept.
         """
         self.meter = Meter(intervals, identities, meter)
-        self.meter.posted = [] if match_work else None
         self.tally = Tally(work)
+        self._match_work = match_work
+        self._desk = HostDesk(self.meter, self.tally, host, match_work=match_work)
         self.devices = Devices()
         self.utilization: dict[tuple[Component, str], Utilization] = {}
         """The newest of each device."""
+        self.site_readings: list[SiteReading] = []
+        """What the site's meters said, for the caller to take out."""
         self._peaks: dict[tuple[Scope, str], float] = {}
         self._peaks_at = -1
         self._peaks_of = peaks_of
@@ -71,6 +80,8 @@ class Accounts:
                 case Inventory():
                     self.devices.take(sample)
                     inventories.append(sample)
+                case MeterCounter() | MeterRate() | MeterRecords():
+                    self.site_readings.append(sample)
         if energy:
             self.meter.take(energy, now, wall)
         for inventory in inventories:
@@ -81,13 +92,51 @@ class Accounts:
     def settle(self, now: Seconds, wall: Seconds) -> None:
         """Decide what can be decided at `now`."""
         self.meter.settle(now, wall)
-        posted = self.meter.posted
-        if posted is None:
-            return
-        for who, start, until, joules in posted:
-            self.tally.book.post(who.component, who.device, start, until, joules)
-        posted.clear()
-        self.tally.settle(now, {stream.component for stream in self.meter.missing_now()})
+        self._desk.settle(now)
+        if self._match_work:
+            self.tally.settle(now, {stream.component for stream in self.meter.missing_now()})
+
+    @property
+    def host_posted(self) -> list[tuple[str, float, float, float]] | None:
+        """Where to leave the host's energy, for the caller to take out: what, from, until, J.
+
+        Set it to a list to have it; None: nowhere. What: `energy`, whichever way it was obtained;
+        `wall` and `compute`, each for every whole minute in which both were known throughout.
+        The times of `energy` may overlap; its joules are counted once. Times are s of
+        CLOCK_BOOTTIME; what `meter.begin` leaves after a reboot is on the old boot's clock.
+        """
+        return self._desk.told
+
+    @host_posted.setter
+    def host_posted(self, told: list[tuple[str, float, float, float]] | None) -> None:
+        self._desk.told = told
+
+    @property
+    def host_state(self) -> HostState | None:
+        """What the ledger must keep of the host's energy; None: no wall was ever there."""
+        return self._desk.state
+
+    @property
+    def walled(self) -> HostEnergy | None:
+        """The host's energy where a wall was ever there."""
+        return self._desk.energy
+
+    @property
+    def host_gap_seconds(self) -> float:
+        """Time in which neither the wall nor all parts had a figure."""
+        energy = self._desk.energy
+        return self.meter.state.host_gap_seconds if energy is None else energy.state.gap_seconds
+
+    def host_joules(self, streams: Sequence[StreamView]) -> dict[Quality, float]:
+        """Return the host's energy by quality; the sum is the whole server, and never falls."""
+        if self._desk.energy is not None:
+            return dict(self._desk.energy.state.joules)
+        sums: dict[Quality, float] = {}
+        for stream in streams:
+            if stream.joules or not stream.cross_check:
+                quality = stream.identity.quality
+                sums[quality] = sums.get(quality, 0.0) + stream.joules
+        return sums
 
     def use_peaks(self, peaks_of: Callable[[str], Peaks]) -> None:
         """Ask somebody else for peaks from now on."""

@@ -17,6 +17,7 @@ from agent.ledger.saved import AgentState
 from agent.own_cost import OwnCost
 from agent.peaks import Peaks
 from agent.quantities import Component, Ratio, Seconds
+from agent.reporting import Reporting
 from agent.resume import boot_id, resume
 from agent.samples import Sample
 from agent.settings import Settings
@@ -64,6 +65,7 @@ class App:
         self._ledger_failures = 0
         """Those of earlier lives."""
         self._accounts = Accounts({}, peaks_of=self._peaks)
+        self._reporting = Reporting(settings, clock)
         self._late = 0.0
         self._retired: set[str] = set()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -80,11 +82,15 @@ class App:
         if self._ledger is not None:
             found = resume(self._ledger, intervals, self._peaks, self._totals)
             self._ledger_failures = int(self._totals.get("ledger_failures", 0))
-        self._accounts = found or Accounts(intervals, peaks_of=self._peaks)
+        self._accounts, reports = found or (Accounts(intervals, peaks_of=self._peaks), None)
+        self._reporting = Reporting(self._settings, self._clock, reports)
         self._accounts.tally.max_workloads = self._settings.work.max_workloads
         now, wall = self._clock.boottime(), self._clock.wall()
         meter = self._accounts.meter
-        meter.begin(boot_id(self._settings.paths, meter.state, now), now, wall)
+        boot = boot_id(self._settings.paths, meter.state, now)
+        self._reporting.listen(self._accounts)
+        meter.begin(boot, now, wall)
+        self._reporting.begin(boot, self._accounts, remembers=self._ledger is not None)
         self._engage()
 
     def reload(self, settings: Settings) -> None:
@@ -100,6 +106,7 @@ class App:
             )
         self._settings = settings
         self._host = this_host.host_info(settings.host, settings.paths)
+        self._reporting.use(settings)
         self._accounts.tally.max_workloads = settings.work.max_workloads
         self._accounts.use_peaks(Peaks(settings.flops))
         self._accounts.meter.set_intervals(self._intervals())
@@ -108,6 +115,7 @@ class App:
     async def stop(self) -> None:
         """Write and close everything."""
         self._crew.stop()
+        self._reporting.stop()
         if self._ledger is not None:
             self._submit(self.snapshot(), last=True)
             await self._ledger.close()
@@ -127,6 +135,7 @@ class App:
             self._accounts.meter.retire(sorted(gone))
         self._retired = gone
         self._accounts.settle(self._clock.boottime(), self._clock.wall())
+        self._reporting.tick(self._accounts)
         self._say_what_is_refused()
         self._late = late
         if skipped:
@@ -153,13 +162,24 @@ class App:
             self._publish(shown)
             return
         meter = self._accounts.meter
-        postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
+        wall = self._clock.wall()
+        postings = meter.close_minutes(Seconds(wall + (60.0 if last else 0.0)))
+        batch = self._reporting.batch(postings)
         for name, failures in self._crew.failures().items():
             for reason, count in failures.items():
                 self._totals[f"failures {name} {reason}"] = count
         self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
-        state = self._encode(AgentState(meter.state, self._totals, self._accounts.tally.state))
-        self._ledger.submit(meter.identities, state, postings, lambda: self._publish(shown))
+        accounts = self._accounts
+        state = self._encode(
+            AgentState(
+                meter.state,
+                self._totals,
+                accounts.tally.state,
+                self._reporting.book.state,
+                accounts.host_state,
+            )
+        )
+        self._ledger.submit(meter.identities, state, batch, lambda: self._publish(shown))
 
     def _publish(self, shown: Snapshot) -> None:
         self._snapshot = shown
@@ -212,6 +232,7 @@ class App:
             else None,
             late_seconds=self._late,
             skipped_ticks=int(self._totals.get("ticks_skipped", 0)),
+            site=self._reporting.site_view(),
         )
 
     # -- inside -------------------------------------------------------------------------------
@@ -228,6 +249,7 @@ class App:
             clock=self._clock,
             latest_utilization=self.latest_utilization,
             work=settings.work,
+            site=settings.site,
             # a short run leaves the socket to the agent
             work_socket=Path(socket) if socket and self._ledger is not None else None,
         )

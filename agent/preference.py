@@ -6,6 +6,10 @@ from typing import Final, Generic, TypeVar
 SOURCE_RANK: Final = {"rapl": 0, "nvml": 0, "redfish": 2, "ipmi": 3, "prometheus": 4}
 """A part's own interface before any other (1), in band before the BMC, Redfish before IPMI, and
 before what somebody has mapped by hand."""
+WALL_RANK: Final = {"prometheus": 0, "redfish": 1, "ipmi": 2, "hwmon": 3}
+"""Of the whole server: a PDU's outlet, which an operator has mapped on purpose and which is the
+wall, then the BMC (Redfish before IPMI), then ACPI, whose standard does not say where its meter
+sits (ACPI 6.5, 10.4); others last."""
 SILENT_SECONDS: Final = 60.0
 """A source that has said nothing for so long gives way to the next."""
 
@@ -15,6 +19,11 @@ Key = TypeVar("Key", bound=Hashable)
 def source_rank(source: str) -> tuple[int, str]:
     """Return a sort key, best first."""
     return SOURCE_RANK.get(source, 1), source
+
+
+def wall_rank(source: str) -> tuple[int, str]:
+    """Return a sort key for sources of the whole server's power, best first."""
+    return WALL_RANK.get(source, len(WALL_RANK)), source
 
 
 class Preferred(Generic[Key]):

@@ -10,13 +10,17 @@ import msgspec
 
 from agent.accounts import Accounts
 from agent.ledger import LedgerWriter
+from agent.ledger.batch import Batch
 from agent.ledger.saved import AgentState
 from agent.meter import StreamIdentity, StreamView
 from agent.peaks import Peaks
 from agent.quantities import Component, Seconds
+from agent.quarters import QUARTER_SECONDS
+from agent.report_book import ReportBook
+from agent.reporting import begin, feed, listen
 from agent.samples import EnergyCounter, PowerReading, Sample
 from agent.settings import FlopsSettings
-from agent.snapshot import host_joules
+from agent.site.settings import SiteSettings
 from agent.trace import BrokenLine, Event, lines, parse
 from agent.work import FlopView, WorkView
 
@@ -76,6 +80,10 @@ class Replayed(msgspec.Struct, frozen=True):
     skipped: Skipped
     flops: list[FlopView]
     work: list[WorkView]
+    unattributed_joules: float | None = None
+    """What a wall had more than the parts; None: the trace has no wall."""
+    excess_joules: float | None = None
+    """What the parts had more than it."""
 
 
 def spacing(path: Path) -> dict[str, float]:
@@ -119,6 +127,7 @@ class Replay:
         ledger: LedgerWriter | None,
         clock: VirtualClock,
         flops: FlopsSettings,
+        site: SiteSettings,
         *,
         match_work: bool,
     ) -> None:
@@ -131,6 +140,7 @@ class Replay:
         identities, body = ledger.open() if ledger else ([], None)
         state = None if body is None else msgspec.msgpack.decode(body, type=AgentState)
         self._accounts = self._resume(identities, state)
+        self._book = ReportBook(site, state.reports if state else None)
         self._boot = f"replay-{clock.start:.0f}"
         self._begin()
 
@@ -171,34 +181,40 @@ class Replay:
         if self._ledger is not None:
             self._submit(last=True)
             self._ledger.close_now()
+        walled = accounts.walled
         return Replayed(
             duration_seconds=now - (first or 0.0),
             streams=views,
-            host_joules={q.value: j for q, j in host_joules(views).items()},
-            host_gap_seconds=accounts.meter.state.host_gap_seconds,
+            host_joules={q.value: j for q, j in accounts.host_joules(views).items()},
+            host_gap_seconds=accounts.host_gap_seconds,
             skipped=skipped,
             flops=accounts.flops(now, accounts.peaks(accounts.accelerators(now))),
             work=accounts.work(now),
+            unattributed_joules=walled.state.unattributed if walled else None,
+            excess_joules=walled.state.excess if walled else None,
         )
 
     def _take(self, batch: Sequence[Sample]) -> None:
         self._accounts.take(batch, self._clock.boottime(), self._clock.wall())
 
     def _resume(self, identities: Sequence[StreamIdentity], state: AgentState | None) -> Accounts:
-        meter, work = (state.meter, state.work) if state else (None, None)
+        meter, work, host = (state.meter, state.work, state.host) if state else (None, None, None)
         return Accounts(
             self._intervals,
             identities,
             meter,
             work,
+            host,
             peaks_of=self._peaks,
             match_work=self._match_work,
         )
 
     def _begin(self) -> None:
-        self._accounts.meter.begin(
-            f"{self._boot}-{self._boots}", self._clock.boottime(), self._clock.wall()
-        )
+        accounts, boot = self._accounts, f"{self._boot}-{self._boots}"
+        offset = listen(accounts) if self._ledger is not None else 0.0
+        accounts.meter.begin(boot, self._clock.boottime(), self._clock.wall())
+        if self._ledger is not None:
+            begin(self._book, accounts, boot, offset)
 
     def _happen(self, event: Event) -> None:
         """Do to the accounts what a restart or a reboot does to the running agent's."""
@@ -210,21 +226,34 @@ class Replay:
         self._begin()
 
     def _state(self) -> AgentState:
-        return AgentState(self._accounts.meter.state, {}, self._accounts.tally.state)
+        accounts = self._accounts
+        return AgentState(
+            accounts.meter.state,
+            {},
+            accounts.tally.state,
+            host=accounts.host_state,
+            reports=self._book.state,
+        )
 
     def _settle(self) -> None:
         self._accounts.settle(self._clock.boottime(), self._clock.wall())
         if self._ledger is not None:
+            feed(self._book, self._accounts, self._clock.boottime(), self._clock.wall())
             self._submit(last=False)
+        else:
+            self._accounts.site_readings.clear()
 
     def _submit(self, *, last: bool) -> None:
         assert self._ledger is not None
         meter = self._accounts.meter
         # at the end the minute that is under way is closed too: a report shall have all of it
-        postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
+        wall = self._clock.wall()
+        postings = meter.close_minutes(Seconds(wall + (60.0 if last else 0.0)))
         if postings or last:
+            quarters = self._book.close(wall + (QUARTER_SECONDS if last else 0.0))
+            batch = Batch(postings, quarters, self._book.take_records(), wall)
             state = msgspec.msgpack.encode(self._state())
-            self._ledger.submit_now(meter.identities, state, postings)
+            self._ledger.submit_now(meter.identities, state, batch)
 
 
 def _readable(

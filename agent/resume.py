@@ -11,6 +11,7 @@ from agent.collector import Paths
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
 from agent.meter import MeterState
+from agent.report_book import ReportState
 
 UNKNOWN_BOOT: Final = "unknown-"
 
@@ -20,7 +21,7 @@ def resume(
     intervals: Mapping[str, float],
     peaks_of: Callable[[str], Mapping[str, float]],
     totals: dict[str, float],
-) -> Accounts | None:
+) -> tuple[Accounts, ReportState] | None:
     """Open the ledger; return what it has and fill `totals`. None: nothing that is understood.
 
     Raises `LedgerError` where only a person can help.
@@ -30,12 +31,14 @@ def resume(
         return None
     try:
         state = msgspec.msgpack.decode(body, type=AgentState)
-        accounts = Accounts(intervals, identities, state.meter, state.work, peaks_of=peaks_of)
+        accounts = Accounts(
+            intervals, identities, state.meter, state.work, state.host, peaks_of=peaks_of
+        )
     except (msgspec.MsgspecError, ValueError) as error:
         ledger.disown(f"the saved state is not understood ({error})")
         return None
     totals.update(state.totals)
-    return accounts
+    return accounts, state.reports
 
 
 def boot_id(paths: Paths, state: MeterState, now: float) -> str:

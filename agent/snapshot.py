@@ -6,9 +6,11 @@ import msgspec
 
 from agent.accounts import Accounts
 from agent.devices import AcceleratorView
+from agent.kpi.result import Kpi
 from agent.meter import Meter, StreamView
-from agent.quantities import Quality, Seconds
+from agent.quantities import Component, Quality, Seconds
 from agent.samples import Utilization
+from agent.site.book import MeterView
 from agent.work import FlopView, Scope, WorkView
 
 
@@ -61,6 +63,19 @@ class HostPower(msgspec.Struct, frozen=True):
     uncertainty_ratio: float | None
 
 
+class WallView(msgspec.Struct, frozen=True):
+    """The whole server's meter against the server's parts."""
+
+    unattributed_joules: float
+    """What the wall had more than the parts: fans, regulators, losses of the supply …"""
+    excess_joules: float
+    """What the parts had more than the wall."""
+    parts_exceed_wall: bool | None = None
+    """Of the last whole minute, by more than both may be wrong; None: there is none."""
+    itue: tuple[float, Quality] | None = None
+    """Of the last whole minute of which all was known, and the worst quality in it."""
+
+
 class LedgerView(msgspec.Struct, frozen=True):
     """How the ledger is doing."""
 
@@ -68,6 +83,15 @@ class LedgerView(msgspec.Struct, frozen=True):
     failures: int
     size_bytes: int
     unsaved: int
+
+
+class SiteView(msgspec.Struct, frozen=True):
+    """A site's meters and KPIs."""
+
+    name: str
+    meters: Sequence[MeterView]
+    kpis: Mapping[str, Sequence[Kpi]]
+    """By window."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -96,6 +120,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Dense peaks in FLOP/s by scope and precision."""
     flops: Sequence[FlopView] = ()
     work: Sequence[WorkView] = ()
+    site: SiteView | None = None
+    """None: this agent reads no site's meters."""
+    walled: WallView | None = None
+    """None: no meter of the whole server was ever there."""
 
 
 def picture(
@@ -111,6 +139,7 @@ def picture(
     ledger: LedgerView | None,
     late_seconds: float,
     skipped_ticks: int,
+    site: SiteView | None = None,
 ) -> Snapshot:
     """Return the picture of the accounts at `now`, in s of CLOCK_BOOTTIME."""
     meter = accounts.meter
@@ -126,9 +155,9 @@ def picture(
         build=build,
         host=host,
         streams=streams,
-        host_joules=host_joules(streams),
+        host_joules=accounts.host_joules(streams),
         host_power=host_power(meter, streams),
-        host_gap_seconds=meter.state.host_gap_seconds,
+        host_gap_seconds=accounts.host_gap_seconds,
         utilization=utilization,
         resets=resets,
         collectors=collectors,
@@ -141,33 +170,42 @@ def picture(
         peaks=peaks,
         flops=accounts.flops(now, peaks),
         work=accounts.work(now),
+        site=site,
+        walled=_walled(accounts, now),
     )
 
 
-def host_joules(streams: Sequence[StreamView]) -> dict[Quality, float]:
-    """Add up what counts, by quality; their sum is the whole server."""
-    sums: dict[Quality, float] = {}
-    for stream in streams:
-        if stream.joules or not stream.cross_check:
-            quality = stream.identity.quality
-            sums[quality] = sums.get(quality, 0.0) + stream.joules
-    return sums
-
-
 def host_power(meter: Meter, streams: Sequence[StreamView]) -> HostPower:
-    """Add up the power that counts now. A part without a figure makes the whole unknown.
+    """Return the power of the whole server's meter, else the sum of what counts of its parts.
 
-    The uncertainty is the sum of the parts' half-widths over the sum of their power: an upper
-    bound, reached if all parts err in the same direction (JCGM 100:2008, 5.2.2, note 1).
+    A part without a figure makes the sum unknown. The uncertainty is the sum of the half-widths
+    over the sum of the power: an upper bound, reached if all err in the same direction
+    (JCGM 100:2008, 5.2.2, note 1).
     """
-    if meter.missing_now():
+    counting = [s for s in streams if s.counts_now and s.watts is not None]
+    walls = (
+        [s for s in counting if s.identity.component == Component.HOST] if meter.has_wall else []
+    )
+    if not walls and meter.missing_now():
         return HostPower({}, None)
     shares: dict[tuple[Quality, str], float] = {}
     half_width = 0.0
-    for stream in streams:
-        if stream.counts_now and stream.watts is not None:
-            key = (stream.identity.quality, stream.identity.source)
-            shares[key] = shares.get(key, 0.0) + stream.watts
-            half_width += stream.half_width_watts
+    for stream in walls or counting:
+        key = (stream.identity.quality, stream.identity.source)
+        shares[key] = shares.get(key, 0.0) + (stream.watts or 0.0)
+        half_width += stream.half_width_watts
     total = sum(shares.values())
     return HostPower(shares, half_width / total if total > 0 else None)
+
+
+def _walled(accounts: Accounts, now: float) -> WallView | None:
+    energy = accounts.walled
+    if energy is None:
+        return None
+    last = energy.last_minute(now)
+    return WallView(
+        energy.state.unattributed,
+        energy.state.excess,
+        None if last is None else last.parts_exceed_wall,
+        None if last is None else last.itue,
+    )

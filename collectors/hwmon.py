@@ -28,12 +28,13 @@ from agent.collector import (
     Problem,
     Transient,
 )
-from agent.quantities import Joules, Seconds, Watts
+from agent.quantities import Joules, Ratio, Seconds, Watts
 from agent.samples import EnergyCounter, PowerReading, Sample
 from collectors.hwmon_channels import CLASS, Channel, Found, scan
 from collectors.hwmon_meaning import Meaning, meanings
 from collectors.sysfs import Rescan, Unreadable, close_all
 
+DEFAULT_ACCURACY: Final = Ratio(0.10)
 REMEDY_PERMISSION: Final = (
     "let the group wattlas read these counters and nothing else: "
     "echo 'z /sys/class/hwmon/hwmon*/energy*_input 0440 root wattlas' "
@@ -153,4 +154,5 @@ def _sample(channel: Channel, meaning: Meaning, at: Seconds, value: float) -> Sa
         at=at,
         watts=Watts(value),
         counted=meaning.counted,
+        accuracy=DEFAULT_ACCURACY if meaning.accuracy is None else Ratio(meaning.accuracy),
     )

@@ -13,11 +13,15 @@ added to the parts that it feeds.
 | | CPU Power Socket N | cpu, cpu-rail-N: inside Grace Power | only where that is missing | same |
 | | SysIO Power Socket N | cpu, sysio-N: inside Grace Power | no | same |
 | | Module Power Socket N | platform, module-N: Grace and its GPU | no | same |
-| | else | platform: the whole server | no | Documentation/hwmon/acpi_power_meter.rst |
+| | the only one | host: the whole server | yes | Documentation/hwmon/acpi_power_meter.rst |
+| | one of several, a battery | host | no: which is the whole? | same |
 | nvme | any | storage, nvmeN | yes | the chip is the drive |
 | any | pin, poutN, a label that says PSU | psu | no | Documentation/hwmon/pmbus.rst |
 | any | TX_power, RX_power | not emitted: light, not supply | | drivers/net/phy/sfp.c |
 | ina2xx, ina3221, unknown | any | platform | no | a rail of an unknown part |
+
+ACPI leaves open which devices its meter sees and where (ACPI 6.5, 10.4); servers have one, of all
+of the server. The BMC's figure is preferred to it.
 
 The guide: https://docs.nvidia.com/grace-perf-tuning-guide/power-thermals.html. Grace Power
 includes the LPDDR5X memory on the module, so such a socket has no `dram` of its own.
@@ -33,6 +37,7 @@ from agent.quantities import Component
 from collectors.hwmon_channels import Channel
 from collectors.sysfs import optional_int, optional_text
 
+ACPI_CHIP: Final = "power_meter"
 AMD_ENERGY_CHIPS: Final = frozenset({"amd_energy", "zenergy"})
 _ESOCKET: Final = re.compile(r"Esocket(\d{1,4})")
 _GRACE: Final = re.compile(r"(module|grace|cpu|sysio) power socket (\d{1,4})", re.IGNORECASE)
@@ -49,6 +54,8 @@ class Meaning(NamedTuple):
     counted: bool
     idle_is_garbage: bool = False
     """0 W is no answer: it is the part that this code runs on."""
+    accuracy: float | None = None
+    """Half-width of the uncertainty as a share, where the firmware says it."""
 
 
 def meanings(root: Path, channels: Sequence[Channel]) -> list[tuple[Channel, Meaning]]:
@@ -56,6 +63,7 @@ def meanings(root: Path, channels: Sequence[Channel]) -> list[tuple[Channel, Mea
     chips = {(c.chip, c.entry) for c in channels}
     same = Counter(chip for chip, _ in chips)
     sockets = {g[2] for c in channels if (g := _grace(c)) and g[1].lower() == "grace"}
+    meters = [c for c in channels if c.chip == ACPI_CHIP]
     fam15h = sorted({(c.bus_name, c.entry) for c in channels if c.chip == "fam15h_power"})
     result: list[tuple[Channel, Meaning]] = []
     taken: set[tuple[Component, str]] = set()
@@ -69,6 +77,8 @@ def meanings(root: Path, channels: Sequence[Channel]) -> list[tuple[Channel, Mea
             meaning = Meaning(Component.CPU, device, counted=True, idle_is_garbage=True)
         elif grace := _grace(channel):
             meaning = _grace_rail(grace[1].lower(), grace[2], inside=grace[2] in sockets)
+        elif channel.chip == ACPI_CHIP:
+            meaning = _acpi_meter(root, channel, several=several, alone=len(meters) == 1)
         else:
             meaning = _other(channel, several=several)
         if meaning is None:
@@ -84,7 +94,7 @@ def meanings(root: Path, channels: Sequence[Channel]) -> list[tuple[Channel, Mea
 
 
 def _grace(channel: Channel) -> re.Match[str] | None:
-    return _GRACE.fullmatch(channel.label) if channel.chip == "power_meter" else None
+    return _GRACE.fullmatch(channel.label) if channel.chip == ACPI_CHIP else None
 
 
 def _grace_rail(rail: str, socket: str, *, inside: bool) -> Meaning:
@@ -127,16 +137,36 @@ def _other(channel: Channel, *, several: bool) -> Meaning | None:
     if channel.chip == "nvme":
         device = _clean(channel.bus_name or channel.entry)
         return Meaning(Component.STORAGE, device, counted=True)
-    chip = channel.chip or channel.entry
-    if several:
-        chip = f"{chip}-{channel.bus_name or channel.entry}"
-    if channel.chip == "power_meter":
-        # The whole server, so never added to its parts. It is to become the wall figure.
-        device = _clean(chip if channel.name == "power1" else f"{chip}-{channel.name}")
-        return Meaning(Component.PLATFORM, device, counted=False, idle_is_garbage=True)
+    chip = _chip_name(channel, several=several)
     device = _clean(f"{chip}-{channel.label or channel.name}")
     supply = _SUPPLY.fullmatch(channel.label)
     return Meaning(Component.PSU if supply else Component.PLATFORM, device, counted=False)
+
+
+def _acpi_meter(root: Path, channel: Channel, *, several: bool, alone: bool) -> Meaning:
+    chip = _chip_name(channel, several=several)
+    device = _clean(chip if channel.name == "power1" else f"{chip}-{channel.name}")
+    folder = channel.path.parent
+    battery = optional_int(root, folder / f"{channel.name}_is_battery")
+    return Meaning(
+        Component.HOST,
+        device,
+        counted=alone and not battery,
+        idle_is_garbage=True,
+        accuracy=_half_width(optional_text(root, folder / f"{channel.name}_accuracy")),
+    )
+
+
+def _half_width(accuracy: str | None) -> float | None:
+    """Return 0.05 for `95.0%`: what is left of the whole is the error."""
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", accuracy or "")
+    percent = float(match[1]) if match else 0.0
+    return (100.0 - percent) / 100.0 if 50.0 <= percent < 100.0 else None
+
+
+def _chip_name(channel: Channel, *, several: bool) -> str:
+    chip = channel.chip or channel.entry
+    return f"{chip}-{channel.bus_name or channel.entry}" if several else chip
 
 
 def _clean(name: str) -> str:

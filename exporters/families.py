@@ -5,9 +5,11 @@ from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from agent.quantities import Quality
+from agent.quantities import Component, Quality
 from agent.snapshot import Snapshot
 from exporters.accelerators import accelerator_families
+from exporters.host import host_families
+from exporters.site import site_families
 from exporters.work import work_families
 
 _BEST_FIRST: Final = {quality: place for place, quality in enumerate(Quality)}
@@ -28,9 +30,10 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     """Yield every family, those without samples too: the reference is made from this."""
     yield from _info(snapshot)
     yield from _components(snapshot)
-    yield from _host(snapshot)
+    yield from host_families(snapshot)
     yield from accelerator_families(snapshot)
     yield from work_families(snapshot)
+    yield from site_families(snapshot)
     yield from _collectors(snapshot)
     yield from _agent(snapshot)
 
@@ -70,7 +73,8 @@ def _components(snapshot: Snapshot) -> Iterator[Metric]:
     )
     cross_check = GaugeMetricFamily(
         "wattlas_crosscheck_power_watts",
-        "Power by a second source of the same part: a second opinion that is not counted.",
+        "Power by a second source of the same part, or of the whole server (component host): a"
+        " second opinion that is not counted.",
         labels=labels[:3],
     )
     gaps = CounterMetricFamily(
@@ -85,12 +89,13 @@ def _components(snapshot: Snapshot) -> Iterator[Metric]:
         # A source that has both a counter and a sensor of a device is one series where quality
         # is no label: the counter's power, and the longer gap, as a counter may not fall.
         key = (who.component.value, who.device, who.source)
-        if stream.joules or not stream.cross_check:
+        is_part = who.component != Component.HOST
+        if is_part and (stream.joules or not stream.cross_check):
             energy.add_metric([*key, who.quality.value], stream.joules)
             gap[key] = max(stream.gap_seconds, gap.get(key, 0.0))
         if stream.watts is None:
             continue
-        if stream.counts_now:
+        if is_part and stream.counts_now:
             power.add_metric([*key, who.quality.value], stream.watts)
         elif stream.cross_check:
             second.setdefault(key, stream.watts)
@@ -115,36 +120,6 @@ def _components(snapshot: Snapshot) -> Iterator[Metric]:
     for sample in snapshot.utilization:
         utilization.add_metric([sample.component.value, sample.device], sample.ratio)
     yield utilization
-
-
-def _host(snapshot: Snapshot) -> Iterator[Metric]:
-    energy = CounterMetricFamily(
-        "wattlas_host_energy_joules",
-        "Energy of the host by quality; the sum over quality is the whole server.",
-        labels=["quality"],
-    )
-    for quality, joules in snapshot.host_joules.items():
-        energy.add_metric([quality.value], joules)
-    power = GaugeMetricFamily(
-        "wattlas_host_power_watts",
-        "Power of the host by quality and source; the sum is the whole server. Absent while any"
-        " part that should be in it has no figure.",
-        labels=["quality", "source"],
-    )
-    for (quality, source), watts in snapshot.host_power.shares.items():
-        power.add_metric([quality.value, source], watts)
-    uncertainty = GaugeMetricFamily(
-        "wattlas_host_power_uncertainty_ratio",
-        "Half-width of the uncertainty of the host's power, as a share of it: an upper bound.",
-    )
-    if snapshot.host_power.uncertainty_ratio is not None:
-        uncertainty.add_metric([], snapshot.host_power.uncertainty_ratio)
-    gap = CounterMetricFamily(
-        "wattlas_host_energy_gap_seconds",
-        "Time for which at least one part of the host had no figure from any source.",
-    )
-    gap.add_metric([], snapshot.host_gap_seconds)
-    yield from (energy, power, uncertainty, gap)
 
 
 def _collectors(snapshot: Snapshot) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from agent.cli.check_site import COLLECTORS, site_findings
 from agent.cli.common import (
     Failure,
     config_option,
@@ -17,22 +18,14 @@ from agent.cli.common import (
     print_json,
     print_table,
 )
+from agent.cli.findings import Finding
 from agent.collector import Found
+from agent.quantities import Component
 from agent.samples import FlopCount, Sample, WorkCounter, WorkDone
 from agent.settings import Settings
 from agent.snapshot import Snapshot
 
 SAMPLING_SECONDS = 0.6
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the check."""
-
-    what: str
-    state: str
-    """ok, problem (it should work and does not), absent (not on this host), off, note."""
-    detail: str
-    remedy: str = ""
 
 
 @click.command()
@@ -89,6 +82,8 @@ async def _collectors(settings: Settings, found: Found) -> list[Finding]:
         gave = session.app.gave()
     findings: list[Finding] = []
     for status in snapshot.collectors:
+        if status.name in COLLECTORS:
+            continue  # each meter has a line of its own
         if status.up:
             gives = _gives(status.name, snapshot, gave.get(status.name, set()))
             findings.append(Finding(status.name, "ok", gives))
@@ -99,6 +94,7 @@ async def _collectors(settings: Settings, found: Found) -> list[Finding]:
             findings.append(Finding(status.name, "absent", status.why, status.remedy))
         else:
             findings.append(Finding(status.name, "problem", status.why, status.remedy))
+    findings += site_findings(settings.site, snapshot, problems)
     running = {status.name for status in snapshot.collectors}
     findings += [
         Finding(name, "off", "enabled = false in the settings")
@@ -113,7 +109,11 @@ async def _collectors(settings: Settings, found: Found) -> list[Finding]:
     if shares:
         total = sum(shares.values())
         how = ", ".join(f"{p:.1f} W {q.value} by {s}" for (q, s), p in shares.items())
-        findings.append(Finding("host power", "ok", f"{total:.1f} W: {how}"))
+        walled = any(
+            s.identity.component == Component.HOST and s.counts_now for s in snapshot.streams
+        )
+        where = " at the wall" if walled else ""
+        findings.append(Finding("host power", "ok", f"{total:.1f} W{where}: {how}"))
     else:
         findings.append(Finding("host power", "problem", "no complete figure; see above"))
     return findings
@@ -122,7 +122,11 @@ async def _collectors(settings: Settings, found: Found) -> list[Finding]:
 def _gives(name: str, snapshot: Snapshot, kinds: set[type[Sample]]) -> str:
     """Return in words what a collector gives."""
     streams = [s.identity for s in snapshot.streams if s.identity.source == name]
-    gives = [f"{i.component.value} {i.device} ({i.quality.value})" for i in streams]
+    gives = [
+        f"{'the whole server' if i.component == Component.HOST else i.component.value}"
+        f" {i.device} ({i.quality.value})"
+        for i in streams
+    ]
     seen = dict.fromkeys(u.component.value for u in snapshot.utilization if u.collector == name)
     if seen:
         gives.append("utilisation of " + ", ".join(seen))

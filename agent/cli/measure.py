@@ -22,9 +22,11 @@ from agent.cli.common import (
     print_table,
     watts,
 )
+from agent.cli.measure_host import host_between
 from agent.collector import Found
+from agent.quantities import Component
 from agent.settings import Settings
-from agent.snapshot import HostPower, Snapshot
+from agent.snapshot import Snapshot
 
 SAMPLE_SECONDS = 0.25
 SHORTEST_SECONDS = 0.1
@@ -44,6 +46,8 @@ class Measured(msgspec.Struct, frozen=True):
     mean_watts: float | None
     peak_watts: float | None
     uncertainty_ratio: float | None
+    by_wall: bool
+    """The host's energy is a meter's of the whole; else it is the sum of the components."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -101,7 +105,7 @@ async def _measure(settings: Settings, found: Found, command: tuple[str, ...]) -
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, _forward, process, signum)
-        seen = [before.host_power]
+        seen = [before]
         waiting = asyncio.ensure_future(process.wait())
         due = started
         while not waiting.done():
@@ -111,14 +115,14 @@ async def _measure(settings: Settings, found: Found, command: tuple[str, ...]) -
                 break
             await session.app.tick()
             ticked = time.monotonic()
-            seen.append(session.app.snapshot().host_power)
+            seen.append(session.app.snapshot())
         duration = time.monotonic() - started
         last_seconds = time.monotonic() - ticked
         await session.app.tick()
         after = session.app.snapshot()
-        if last_seconds >= SHORTEST_SECONDS:
-            seen.append(after.host_power)
-    return _difference(before, after, waiting.result(), duration, seen[1:] or [after.host_power])
+        if last_seconds >= SHORTEST_SECONDS or len(seen) == 1:
+            seen.append(after)
+    return _difference(before, after, waiting.result(), duration, seen)
 
 
 async def _start(command: tuple[str, ...]) -> asyncio.subprocess.Process:
@@ -136,19 +140,22 @@ def _forward(process: asyncio.subprocess.Process, signum: int) -> None:
 
 
 def _difference(
-    before: Snapshot, after: Snapshot, status: int, duration: float, seen: Sequence[HostPower]
+    before: Snapshot, after: Snapshot, status: int, duration: float, seen: Sequence[Snapshot]
 ) -> Measured:
-    by_quality = {
-        quality.value: total - before.host_joules.get(quality, 0.0)
-        for quality, total in after.host_joules.items()
-    }
+    """Return what came between; `seen` are the pictures of it, `before` the first."""
+    host = host_between(before, after, duration, seen)
+    by_quality, powers = host.joules, host.powers
     earlier = {s.identity: s.joules for s in before.streams}
     components = {
         (i.component.value, i.device, i.source, i.quality.value): s.joules - earlier.get(i, 0.0)
         for s in after.streams
-        if s.joules > earlier.get(i := s.identity, 0.0)
+        if s.joules > earlier.get(i := s.identity, 0.0) and i.component != Component.HOST
     }
+    for key, joules_of_rest in host.rest.items():
+        components[key] = components.get(key, 0.0) + joules_of_rest
     seconds = max(_counted_seconds(after) - _counted_seconds(before), 0.0)
+    if not seconds and by_quality:  # there is nothing but a meter of the whole
+        seconds = duration
     total = sum(by_quality.values())
     return Measured(
         exit_status=status if status >= 0 else 128 - status,
@@ -157,16 +164,20 @@ def _difference(
         components=components,
         gap_seconds=after.host_gap_seconds - before.host_gap_seconds,
         mean_watts=total / seconds if seconds > 0 else None,
-        peak_watts=max((sum(p.shares.values()) for p in seen if p.shares), default=None),
+        peak_watts=max((sum(p.shares.values()) for p in powers if p.shares), default=None),
         uncertainty_ratio=max(
-            (p.uncertainty_ratio for p in seen if p.uncertainty_ratio is not None), default=None
+            (p.uncertainty_ratio for p in powers if p.uncertainty_ratio is not None), default=None
         ),
+        by_wall=host.by_wall,
     )
 
 
 def _counted_seconds(snapshot: Snapshot) -> float:
     """Return the longest time for which a part's energy was counted, s."""
-    return max((s.seconds for s in snapshot.streams), default=0.0)
+    return max(
+        (s.seconds for s in snapshot.streams if s.identity.component != Component.HOST),
+        default=0.0,
+    )
 
 
 def document(result: Measured) -> dict[str, Any]:
@@ -182,6 +193,7 @@ def document(result: Measured) -> dict[str, Any]:
         "peak_power_watts": result.peak_watts,
         "uncertainty_ratio": result.uncertainty_ratio,
         "gap_seconds": result.gap_seconds,
+        "by_wall": result.by_wall,
         "co2e_grams": None,
         "co2e_why": NO_CARBON,
         "components": [
@@ -207,7 +219,8 @@ def _print(result: Measured) -> None:
         for quality, energy in result.joules.items()
         if total and energy
     ]
-    rows.append(["host", "sum", f"{joules(total)}{band}", " + ".join(shares) or "unknown", ""])
+    how = "wall" if result.by_wall else "sum"
+    rows.append(["host", how, f"{joules(total)}{band}", " + ".join(shares) or "unknown", ""])
     print_table("", ["part", "device", "energy", "quality", "source"], rows, right=(2,))
     click.echo(
         f"{result.duration_seconds:.2f} s, mean {watts(result.mean_watts)} W,"

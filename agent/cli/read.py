@@ -15,6 +15,8 @@ from agent.cli.common import (
     print_table,
     watts,
 )
+from agent.meter import StreamView
+from agent.quantities import Component
 from agent.snapshot import Snapshot
 
 SAMPLING_SECONDS = 1.0
@@ -66,17 +68,11 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
             ],
         },
         "components": [
-            {
-                "component": s.identity.component.value,
-                "device": s.identity.device,
-                "source": s.identity.source,
-                "quality": s.identity.quality.value,
-                "power_watts": s.watts,
-                "half_width_watts": s.half_width_watts,
-                "counted": s.counts_now,
-            }
+            {"component": s.identity.component.value, **_stream(s)}
             for s in snapshot.streams
+            if s.identity.component != Component.HOST
         ],
+        "wall": [_stream(s) for s in snapshot.streams if s.identity.component == Component.HOST],
         "accelerators": [
             {
                 "component": view.about.component.value,
@@ -113,11 +109,23 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _stream(stream: StreamView) -> dict[str, Any]:
+    return {
+        "device": stream.identity.device,
+        "source": stream.identity.source,
+        "quality": stream.identity.quality.value,
+        "power_watts": stream.watts,
+        "half_width_watts": stream.half_width_watts,
+        "counted": stream.counts_now,
+    }
+
+
 def _print(snapshot: Snapshot) -> None:
+    walled = any(s.counts_now and s.identity.component == Component.HOST for s in snapshot.streams)
     load = {(u.component, u.device): f"{u.ratio:.0%}" for u in snapshot.utilization}
     rows = [
         [
-            s.identity.component.value,
+            "wall" if s.identity.component == Component.HOST else s.identity.component.value,
             s.identity.device,
             watts(s.watts),
             f"±{s.half_width_watts:,.1f}" if s.watts is not None else "",
@@ -128,7 +136,12 @@ def _print(snapshot: Snapshot) -> None:
         ]
         for s in sorted(
             snapshot.streams,
-            key=lambda s: (not s.counts_now, s.identity.component, s.identity.device),
+            key=lambda s: (
+                not s.counts_now,
+                s.identity.component == Component.HOST,
+                s.identity.component,
+                s.identity.device,
+            ),
         )
     ]
     shares = snapshot.host_power.shares
@@ -142,7 +155,7 @@ def _print(snapshot: Snapshot) -> None:
     rows.append(
         [
             "host",
-            "sum",
+            "wall" if walled else "sum",
             watts(total),
             f"±{total * ratio:,.1f}" if total is not None and ratio is not None else "",
             qualities or "unknown",

@@ -18,6 +18,7 @@ from agent.cli.common import (
     print_json,
     print_table,
 )
+from agent.quantities import Component
 
 if TYPE_CHECKING:
     from agent.replay import Replayed
@@ -57,15 +58,16 @@ def replay(
     from agent.ledger import LedgerError  # noqa: PLC0415
     from agent.replay import Replay, Skipped, VirtualClock, has_work, spacing  # noqa: PLC0415
     from agent.settings import FlopsSettings  # noqa: PLC0415
+    from agent.site.settings import SiteSettings  # noqa: PLC0415
 
     clock = VirtualClock(_start(start))
     skipped = Skipped()
     try:
         intervals = spacing(trace)
-        flops = FlopsSettings()
+        flops, site = FlopsSettings(), SiteSettings()
         if config is not None:
             settings, _ = load_settings(config)
-            flops = settings.flops
+            flops, site = settings.flops, settings.site
             intervals |= {
                 name: s.interval_seconds
                 for name, s in settings.collectors.items()
@@ -73,9 +75,8 @@ def replay(
             }
         ledger = _ledger(state_dir, clock) if state_dir else None
         with _progress(trace.stat().st_size) as progress:
-            result = Replay(intervals, ledger, clock, flops, match_work=has_work(trace)).run(
-                trace, skipped, progress
-            )
+            replay = Replay(intervals, ledger, clock, flops, site, match_work=has_work(trace))
+            result = replay.run(trace, skipped, progress)
     except LedgerError as error:
         raise Failure(str(error)) from error
     except FileNotFoundError as error:
@@ -133,21 +134,17 @@ def _ledger(state_dir: Path, clock: Any) -> Any:
 def document(result: "Replayed") -> dict[str, Any]:
     """Return the totals as JSON, in the form of the contract."""
     by_device: dict[tuple[str, str, str], dict[str, Any]] = {}
+    walls: dict[tuple[str, str], dict[str, Any]] = {}
     for stream in result.streams:
         who = stream.identity
-        key = (who.component.value, who.device, who.source)
-        row = by_device.setdefault(
-            key,
-            {
-                "component": key[0],
-                "device": key[1],
-                "source": key[2],
-                "energy_joules": dict.fromkeys(QUALITIES, 0.0),
-                "gap_seconds": 0.0,
-                "resets": 0,
-                "cross_check": True,
-            },
-        )
+        of_whole = who.component == Component.HOST
+        labels = {"device": who.device, "source": who.source}
+        if of_whole:
+            row = walls.setdefault((who.device, who.source), _empty(labels))
+        else:
+            labels = {"component": who.component.value, **labels}
+            key = (who.component.value, who.device, who.source)
+            row = by_device.setdefault(key, _empty(labels))
         row["energy_joules"][who.quality.value] += stream.joules
         row["gap_seconds"] += stream.gap_seconds
         row["resets"] += stream.resets
@@ -160,6 +157,12 @@ def document(result: "Replayed") -> dict[str, Any]:
             "gap_seconds": result.host_gap_seconds,
         },
     }
+    if walls:
+        found["wall"] = list(walls.values())
+        found["host"] |= {
+            "unattributed_joules": result.unattributed_joules,
+            "parts_excess_joules": result.excess_joules,
+        }
     if result.flops:
         found["flops"] = [
             {
@@ -179,10 +182,21 @@ def document(result: "Replayed") -> dict[str, Any]:
     return found
 
 
+def _empty(labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        **labels,
+        "energy_joules": dict.fromkeys(QUALITIES, 0.0),
+        "gap_seconds": 0.0,
+        "resets": 0,
+        "cross_check": True,
+    }
+
+
 def _print(result: "Replayed") -> None:
+    walled = result.unattributed_joules is not None
     rows = [
         [
-            s.identity.component.value,
+            "wall" if s.identity.component == Component.HOST else s.identity.component.value,
             s.identity.device,
             s.identity.source,
             s.identity.quality.value,
@@ -193,7 +207,8 @@ def _print(result: "Replayed") -> None:
         for s in result.streams
     ]
     for quality, total in result.host_joules.items():
-        rows.append(["host", "sum", "", quality, joules(total), "", ""])
+        how = "wall, else sum" if walled else "sum"
+        rows.append(["host", how, "", quality, joules(total), "", ""])
     print_table(
         f"{result.duration_seconds:,.1f} s replayed; the host had no figure for"
         f" {result.host_gap_seconds:,.1f} s",

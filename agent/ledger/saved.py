@@ -3,6 +3,8 @@
 import msgspec
 
 from agent.meter import MeterState
+from agent.report_book import ReportState
+from agent.wall import HostState
 from agent.work import WorkState
 
 
@@ -14,3 +16,7 @@ class AgentState(msgspec.Struct, array_like=True):
     """Counters that go on after a restart: the agent's own cost, collectors' failures."""
     work: WorkState = WorkState()
     """Totals of work, and where programs' counters stood."""
+    reports: ReportState = msgspec.field(default_factory=ReportState)
+    """Quarters of an hour that are under way, and where the site's meters stood."""
+    host: HostState | None = None
+    """The host's energy; None: no wall was ever there."""

@@ -3,6 +3,7 @@
 A counter before a sensor before a model; the others are a second opinion. Two sources overlap if
 they are different collectors and speak of the same component of which a server has one
 (cpu, dram, platform) or of the same device of a component of which it has many (gpu, storage, …).
+The whole server (host) is no part: `agent/meter/teams.py` says what gives way to its meters.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.meter.state import StreamIdentity
-from agent.preference import source_rank
+from agent.meter.teams import Team, gives_way, teams
+from agent.preference import source_rank, wall_rank
 from agent.quantities import Component, Quality
 
 WHOLE: Final = frozenset({Component.CPU, Component.DRAM, Component.PLATFORM})
@@ -23,7 +25,8 @@ _QUALITY_RANK: Final = {Quality.MEASURED: 0, Quality.INTEGRATED: 1, Quality.ESTI
 
 def rank(stream: StreamIdentity) -> tuple[int, tuple[int, str]]:
     """Return a sort key, best first."""
-    return _QUALITY_RANK[stream.quality], source_rank(stream.source)
+    of_source = wall_rank if stream.component == Component.HOST else source_rank
+    return _QUALITY_RANK[stream.quality], of_source(stream.source)
 
 
 def is_inside_package(stream: StreamIdentity) -> bool:
@@ -71,6 +74,8 @@ def blockers(index: int, streams: Sequence[StreamIdentity], left_out: set[int]) 
 def _overlap(a: StreamIdentity, b: StreamIdentity) -> bool:
     if a.source == b.source:  # one collector that has a counter and a sensor for one device
         return a.device == b.device
+    if a.component == Component.HOST:
+        return False  # whole sources give way to each other there, see teams.py
     return (
         a.component in WHOLE
         or a.device == b.device
@@ -90,6 +95,14 @@ class Arrangement:
     """The inverse: those that step in when a stream is dark."""
     groups: list[list[int]]
     """Streams that have to do with each other; none that is left out is in one."""
+    teams: list[Team]
+    """The sources of the whole server, best first."""
+    gives_way: list[list[Team]]
+    """Those of them that count instead of a stream for as long as they have the whole server."""
+
+    def stands_in(self, wall: int) -> list[int]:
+        """Return the streams that give way to a meter of the whole server."""
+        return [i for i, way in enumerate(self.gives_way) if any(wall in t.indices for t in way)]
 
 
 def arrange(streams: Sequence[StreamIdentity]) -> Arrangement:
@@ -97,15 +110,19 @@ def arrange(streams: Sequence[StreamIdentity]) -> Arrangement:
     everyone = range(len(streams))
     left_out = never_counted(streams)
     blocked_by = [[] if i in left_out else blockers(i, streams, left_out) for i in everyone]
+    walls = teams(streams, left_out, rank)
+    way = [[] if i in left_out else gives_way(s, walls) for i, s in enumerate(streams)]
     fallbacks: list[list[int]] = [[] for _ in everyone]
     group_of = list(everyone)
     for index, by in enumerate(blocked_by):
+        of_teams = [i for team in way[index] for i in team.indices]
         for blocker in by:
             fallbacks[blocker].append(index)
-            old, new = group_of[index], group_of[blocker]
+        for other in (*by, *of_teams):
+            old, new = group_of[index], group_of[other]
             group_of = [new if group == old else group for group in group_of]
     members: dict[int, list[int]] = {}
     for index in everyone:
         if index not in left_out:
             members.setdefault(group_of[index], []).append(index)
-    return Arrangement(left_out, blocked_by, fallbacks, list(members.values()))
+    return Arrangement(left_out, blocked_by, fallbacks, list(members.values()), walls, way)

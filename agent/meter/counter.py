@@ -23,6 +23,7 @@ DEFAULT_MAX_WATTS: Final[dict[Component, Watts]] = {
     Component.FAN: Watts(500.0),
     Component.PSU: Watts(6000.0),
     Component.PLATFORM: Watts(15000.0),
+    Component.HOST: Watts(30000.0),
 }
 SPIKE: Final = 1.5
 """Short power may exceed the sustained maximum by this factor (turbo, PL2)."""

@@ -1,17 +1,18 @@
 """All streams of one host: which of them counts, and where its energy is posted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from agent.meter import minutes, verdict
+from agent.meter import minutes, standing, verdict
 from agent.meter.arbitration import arrange
 from agent.meter.crosscheck import CrossChecks
 from agent.meter.minutes import Posting
 from agent.meter.state import MeterState, StreamIdentity, StreamState
 from agent.meter.stream import Stream, is_usable
 from agent.meter.view import StreamView
+from agent.meter.walls import Posted, Walls
 from agent.quantities import Component, Quality, Seconds
-from agent.ranges import FOREVER, Union
+from agent.ranges import FOREVER, Range, Union, subtract
 from agent.samples import EnergyCounter, PowerReading
 
 MAX_AWAY_SECONDS: Final = 400 * 86400.0
@@ -44,11 +45,22 @@ class Meter:
         self._checks = CrossChecks()
         self._missing: list[StreamIdentity] | None = None
         """What `missing_now` says until something happens."""
-        self.posted: list[tuple[StreamIdentity, float, float, float]] | None = None
-        """Where to leave each interval that counts: stream, from, until, joules. None: nowhere."""
+        self.posted: list[Posted] | None = None
+        """Where to leave each interval that counts. None: nowhere."""
+        self.unfilled: list[tuple[Component, Range, list[Range]]] | None = None
+        """Where to leave each hole of a part that nothing filled, and what of it is no other
+        part's hole that was left here before. None: nowhere."""
+        self.wall_begins: Callable[[float], None] = _nothing
+        """Called when the first meter of the whole server is there, with the time since when."""
+        self.boot_ends: Callable[[float, float], None] = _nothing
+        """Called when all of a boot is decided and no stream is on the next one's clock yet: with
+        the old boot's end, and since when the streams are looked for on the new clock; s."""
+        self.has_wall = False
+        """A meter of the whole server was ever there."""
         for identity, stream_state in zip(identities, self.state.streams, strict=True):
             self._add(identity, stream_state)
         self._arrangement = arrange(self.identities)
+        self.walls = Walls(self._streams, lambda: self._arrangement)
 
     @property
     def identities(self) -> list[StreamIdentity]:
@@ -132,43 +144,17 @@ class Meter:
 
     def views(self) -> list[StreamView]:
         """Return every stream with its totals and its power now."""
-        return [
-            StreamView(
-                identity=stream.identity,
-                joules=stream.state.joules,
-                seconds=stream.state.seconds,
-                gap_seconds=stream.state.gap_seconds,
-                watts=stream.watts,
-                half_width_watts=stream.half_width,
-                counts_now=self._counts_now(index),
-                cross_check=index in self._arrangement.left_out
-                or any(
-                    not self._streams[b].state.retired for b in self._arrangement.blockers[index]
-                ),
-                retired=stream.state.retired,
-                resets=stream.state.resets,
-            )
-            for index, stream in enumerate(self._streams)
-        ]
+        return standing.views(self._streams, self._arrangement)
 
     def cross_checks(self) -> dict[tuple[str, str, str], float]:
         """Return counter over integral by source, component and device."""
         return self._checks.ratios(self.state.boottime)
 
     def missing_now(self) -> list[StreamIdentity]:
-        """Return the streams that should have a figure now, have none, and nothing fills in."""
+        """Return the parts that should have a figure now, have none, and nothing fills in."""
         if self._missing is None:
-            self._missing = self._find_missing()
+            self._missing = standing.missing(self._streams, self._arrangement)
         return self._missing
-
-    def _find_missing(self) -> list[StreamIdentity]:
-        return [
-            stream.identity
-            for index, stream in enumerate(self._streams)
-            if stream.watts is None
-            and self._leads(index)
-            and not any(self._counts_now(f) for f in self._arrangement.fallbacks[index])
-        ]
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -185,6 +171,7 @@ class Meter:
 
     def _add(self, identity: StreamIdentity, state: StreamState) -> int:
         index = len(self._streams)
+        self.has_wall |= identity.component == Component.HOST and identity.counted
         interval = self._intervals.get(identity.source, 1.0)
         self._streams.append(Stream(identity, state, interval))
         who = (identity.source, identity.component, identity.device)
@@ -197,6 +184,7 @@ class Meter:
 
     def _welcome(self, sample: EnergyCounter | PowerReading, index: int | None) -> None:
         """Take the first reading of a new stream, or of a retired one that is back."""
+        walled = self.has_wall
         if index is None:
             identity = StreamIdentity(
                 sample.collector, sample.component, sample.device, sample.quality, sample.counted
@@ -210,27 +198,12 @@ class Meter:
         stream.state.retired, stream.state.at = False, None
         stream.step(sample)
         # It begins where those that it keeps from counting from now on have ended.
-        for f in self._arrangement.fallbacks[index]:
+        for f in (*self._arrangement.fallbacks[index], *self._arrangement.stands_in(index)):
             counted_until = self._streams[f].state.counted_until
             if counted_until is not None and counted_until > stream.state.away[-1][1]:
                 stream.begin_at(counted_until)
-
-    def _leads(self, index: int) -> bool:
-        """Tell whether nothing better than this stream is there."""
-        return (
-            index not in self._arrangement.left_out
-            and not self._streams[index].state.retired
-            and all(self._streams[b].state.retired for b in self._arrangement.blockers[index])
-        )
-
-    def _counts_now(self, index: int) -> bool:
-        stream = self._streams[index]
-        return (
-            stream.watts is not None
-            and index not in self._arrangement.left_out
-            and not stream.state.retired
-            and all(self._streams[b].watts is None for b in self._arrangement.blockers[index])
-        )
+        if self.has_wall and not walled:
+            self.wall_begins(stream.state.away[-1][1])
 
     def _reboot(self, now: float, wall: float) -> None:
         """Close the old boot, and carry every stream over to the new one's clock."""
@@ -252,25 +225,32 @@ class Meter:
         if away > MAX_AWAY_SECONDS:
             away = now
         start = now - max(0.0, away)
+        self.boot_ends(end, start)
         for stream in self._streams:
             stream.restart_clock(start)
         self._host_gap, state.host_gap_ranges = Union(), []
 
     def _decide(self, *, holes: bool) -> None:
         """Post what is now known to count, and note what is now known to be nobody's."""
-        for index, blockers in enumerate(self._arrangement.blockers):
-            state = self._streams[index].state
-            if not state.pending:
+        for index, stream in enumerate(self._streams):
+            if not stream.state.pending:
                 continue
-            for piece in verdict.release(state, [self._streams[b] for b in blockers]):
+            for piece in verdict.release(index, self._streams, self._arrangement):
                 self._post(index, *piece)
         if holes:
             for group in self._arrangement.groups:
-                for start, until in verdict.unfilled(group, self._streams, self._arrangement):
-                    self.state.host_gap_seconds += self._host_gap.add(start, until)
+                for hole in verdict.unfilled(group, self._streams, self._arrangement):
+                    self._note_unfilled(*hole)
         if self._host_gap.ranges:
             self._host_gap.forget(min(stream.known_until() for stream in self._streams))
             self.state.host_gap_ranges = self._host_gap.ranges
+
+    def _note_unfilled(self, index: int, start: float, until: float) -> None:
+        if self.unfilled is not None:
+            news = subtract([(start, until)], self._host_gap.ranges)
+            component = self._streams[index].identity.component
+            self.unfilled.append((component, (start, until), news))
+        self.state.host_gap_seconds += self._host_gap.add(start, until)
 
     def _count_reset(self, stream: Stream) -> None:
         key = f"{stream.identity.source} {stream.reset}"
@@ -288,7 +268,7 @@ class Meter:
             if until <= since:
                 return
             start, until, joules = verdict.share((start, until, joules), since, until)
-        if self._arrangement.blockers[index]:
+        if self._arrangement.blockers[index] or self._arrangement.gives_way[index]:
             verdict.hold_back(state, (start, until, joules))
         else:
             self._post(index, start, until, joules)
@@ -326,3 +306,7 @@ class Meter:
             until - start,
             None,
         )
+
+
+def _nothing(*_: float) -> None:
+    """Nobody listens."""

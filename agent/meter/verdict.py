@@ -8,10 +8,12 @@ is pending, and the better source's holes are remembered until all who might fil
 from collections.abc import Sequence
 from typing import Final
 
+from agent.meter import teams
 from agent.meter.arbitration import Arrangement
 from agent.meter.state import StreamState
 from agent.meter.stream import Stream
-from agent.ranges import FOREVER, Range, intersect, subtract
+from agent.quantities import Component
+from agent.ranges import FOREVER, intersect, subtract
 
 Piece = tuple[float, float, float]
 """From, until, joules."""
@@ -34,11 +36,13 @@ def hold_back(state: StreamState, piece: Piece) -> None:
         del pending[0]
 
 
-def release(state: StreamState, betters: Sequence[Stream]) -> list[Piece]:
-    """Take out and return the pending energy that counts; drop what a better source has."""
+def release(index: int, streams: Sequence[Stream], arrangement: Arrangement) -> list[Piece]:
+    """Take out and return a stream's pending energy that counts; drop what a better source has."""
+    state = streams[index].state
     pieces = state.pending
     known = FOREVER
-    for better in betters:
+    for b in arrangement.blockers[index]:
+        better = streams[b]
         until = better.known_until()
         known = min(known, until)
         start, end = better.state.away[-1]
@@ -48,6 +52,15 @@ def release(state: StreamState, betters: Sequence[Stream]) -> list[Piece]:
             pieces = _clip(pieces, better.open_to_others())
         if not pieces:
             break
+    for team in arrangement.gives_way[index]:
+        if not pieces:
+            break
+        known = min([known, *(streams[i].known_until() for i in team.indices)])
+        had = teams.usual(team, streams, pieces[0][0])
+        if had is None:
+            pieces = _clip(pieces, teams.open_to_others(team, streams))
+        else:
+            pieces = _after(pieces, had)
     state.pending = _after(pieces, known)
     return _clip(pieces, [(-FOREVER, known)]) if pieces and pieces[0][0] < known else []
 
@@ -60,17 +73,22 @@ def share(piece: Piece, start: float, until: float) -> Piece:
 
 def unfilled(
     group: Sequence[int], streams: Sequence[Stream], arrangement: Arrangement
-) -> list[Range]:
-    """Take out and return the holes of a group of streams that no other stream filled.
+) -> list[tuple[int, float, float]]:
+    """Take out the holes of a group of streams that no other stream filled.
 
-    Looks only as far as the fate of all of them is known; what is later stays for a later call.
+    Returns stream, from, until. Looks only as far as the fate of all of them is known; what is
+    later stays for a later call. A hole of the whole server's meter is none of a part.
     """
     if not any(streams[i].state.holes for i in group):
         return []
     known = min(streams[i].known_until() for i in group)
-    found: list[Range] = []
+    found: list[tuple[int, float, float]] = []
     for index in group:
+        if streams[index].identity.component == Component.HOST:
+            continue
         holes = intersect(streams[index].state.holes, [(-FOREVER, known)])
+        for team in arrangement.gives_way[index] if holes else ():
+            holes = intersect(holes, teams.open_to_others(team, streams))
         for b in arrangement.blockers[index]:
             holes = intersect(holes, streams[b].state.away)
         for f in arrangement.fallbacks[index]:
@@ -80,7 +98,7 @@ def unfilled(
             for b in arrangement.blockers[f]:
                 filled = intersect(filled, streams[b].open_to_others())
             holes = subtract(holes, subtract(filled, streams[f].open_to_others()))
-        found += holes
+        found += [(index, start, until) for start, until in holes]
     for index in group:
         state = streams[index].state
         if state.holes:
@@ -95,7 +113,7 @@ def _after(pieces: list[Piece], moment: float) -> list[Piece]:
     return later
 
 
-def _clip(pieces: Sequence[Piece], ranges: Sequence[Range]) -> list[Piece]:
+def _clip(pieces: Sequence[Piece], ranges: Sequence[tuple[float, float]]) -> list[Piece]:
     return [
         share(piece, max(piece[0], start), min(piece[1], until))
         for piece in pieces

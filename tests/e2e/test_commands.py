@@ -34,10 +34,14 @@ def test_read_of_a_server_with_sensors(config):
         "flops",
         "utilization",
         "collectors",
+        "wall",
     }
     host = found["host"]
+    (acpi,) = found["wall"]
+    assert (acpi["source"], acpi["counted"]) == ("hwmon", True)
+    assert host["power_watts"] == pytest.approx(acpi["power_watts"])
     counted = [c["power_watts"] for c in found["components"] if c["counted"]]
-    assert host["power_watts"] == pytest.approx(sum(counted))
+    assert 0 < sum(counted) < acpi["power_watts"]
     assert host["power_watts"] == pytest.approx(sum(s["power_watts"] for s in host["shares"]))
     assert 0 < host["uncertainty_ratio"] < 1
     packages = [c for c in found["components"] if c["device"] == "package-0" and c["counted"]]

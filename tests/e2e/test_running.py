@@ -121,7 +121,13 @@ def test_a_recording_replays_to_the_same_joules(config, tmp_path):
     )
     total = sum(found["host"]["energy_joules"].values())
     assert total > 100
-    assert total == pytest.approx(sum(energies(tmp_path / "state", live).values()), rel=1e-6)
+    # the host is its wall, but for the last second, of which the wall has not all to say
+    wall = energies(tmp_path / "state", live)["hwmon host power_meter"]
+    assert total == pytest.approx(wall, abs=1.5 * MAX_WATTS)
+
+
+MAX_WATTS = 600.0
+"""What the simulated server can draw."""
 
 
 def energies(state_dir, identities: list[StreamIdentity]) -> dict[str, float]:

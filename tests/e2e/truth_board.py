@@ -9,7 +9,7 @@ from hardware import VirtualClock
 
 from agent.samples import Sample, Utilization
 
-HEARD = ("package-0", "package-1", "dram-0", "dram-1", "nvme0")
+HEARD = ("package-0", "package-1", "dram-0", "dram-1", "nvme0", "power_meter")
 """Devices whose readings are noted."""
 FALL = 1e-9
 """Relative; below this a fall is the rounding of a sum."""

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from e2e.truth_board import Board, Heard
 from hardware import Machine, VirtualClock, xeon_2s
-from hardware.hwmon import drive
+from hardware.hwmon import drive, power_meter
 from hardware.power import busy
 from hardware.timeline import Kind
 from prometheus_client.parser import text_string_to_metric_families
@@ -90,7 +90,7 @@ def build_machine(plan: Plan, clock: VirtualClock, name: str = "machine") -> Mac
         Path(plan.directory) / name,
         {"drive": busy(6.0, 24.0, plan.seed, 600.0)},
         clock,
-        (drive("nvme0", "drive"),),
+        (drive("nvme0", "drive"), power_meter("wall")),
     )
 
 

@@ -18,6 +18,7 @@ from unit.collectors.trees import (
 )
 
 from agent.collector import Absent, Transient
+from agent.quantities import Component
 from agent.samples import EnergyCounter
 from collectors.hwmon import Hwmon
 
@@ -46,12 +47,48 @@ def test_recorded_machine(folder, tmp_path):
 
 def test_only_documented_parts_count(tmp_path):
     """What is not known to be one part of the server is never added to it."""
-    chip(tmp_path, 0, "power_meter", power1_average=400_000_000)
     chip(tmp_path, 1, "ina226", power1_input=30_000_000)
     chip(tmp_path, 2, "never_heard_of", power1_input=30_000_000, energy1_input=5)
     samples = make(tmp_path).read()
-    assert len(samples) == 4
+    assert len(samples) == 3
     assert not any(sample.counted for sample in samples)
+
+
+class TestAcpiMeter:
+    """Of the whole server, where it is the only one and no battery's."""
+
+    def test_alone_it_counts_with_its_own_accuracy(self, tmp_path):
+        files = {"power1_average": 400_000_000, "power1_accuracy": "98.5%"}
+        chip(tmp_path, 0, "power_meter", power1_is_battery=0, **files)
+        (sample,) = make(tmp_path).read()
+        assert (sample.component, sample.counted) == (Component.HOST, True)
+        assert sample.accuracy == pytest.approx(0.015)
+
+    @pytest.mark.parametrize("said", ["", "100.0%", "0.0%", "very", "-5%", "12345678%"])
+    def test_an_accuracy_that_cannot_be_is_the_usual_one(self, tmp_path, said):
+        chip(tmp_path, 0, "power_meter", power1_average=400_000_000, power1_accuracy=said)
+        (sample,) = make(tmp_path).read()
+        assert sample.accuracy == 0.10
+
+    def test_of_several_none_counts(self, tmp_path):
+        for number in range(2):
+            chip(tmp_path, number, "power_meter", power1_average=(4 + number) * 10**8)
+        samples = make(tmp_path).read()
+        assert {sample.component for sample in samples} == {Component.HOST}
+        assert not any(sample.counted for sample in samples)
+        assert len(watts(samples)) == 2
+
+    def test_a_batterys_meter_does_not_count(self, tmp_path):
+        chip(tmp_path, 0, "power_meter", power1_average=40_000_000, power1_is_battery=1)
+        (sample,) = make(tmp_path).read()
+        assert not sample.counted
+
+    def test_beside_the_rails_of_a_grace_it_does_not_count(self, tmp_path):
+        files = {"power1_average": 90_000_000, "power1_oem_info": "Grace Power Socket 0"}
+        chip(tmp_path, 0, "power_meter", **files)
+        chip(tmp_path, 1, "power_meter", power1_average=400_000_000)
+        whole = [s for s in make(tmp_path).read() if s.component is Component.HOST]
+        assert [sample.counted for sample in whole] == [False]
 
 
 def test_no_sensor_is_absence(tmp_path):

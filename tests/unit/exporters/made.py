@@ -14,6 +14,7 @@ from agent.snapshot import (
     HostPower,
     LedgerView,
     Snapshot,
+    WallView,
 )
 from agent.work import FlopView, Scope, WorkView
 
@@ -190,4 +191,27 @@ def bare() -> Snapshot:
         collectors=[CollectorStatus("rapl", None, None, {})],
         agent=AgentCost(cpu_seconds=0.0, resident_bytes=1, joules=None),
         ledger=None,
+    )
+
+
+WALLS = [
+    stream("redfish", "host", "System.Embedded.1", "integrated", 40000.0, gap_seconds=5.0),
+    stream("hwmon", "host", "power_meter", "integrated", 0.0, watts=380.0, **SECOND),
+    stream("estimate", "platform", "all", "estimated", 0.0, watts=120.0, **SECOND),
+]
+
+
+def walled() -> Snapshot:
+    """Return the snapshot of a server with a meter of the whole."""
+    return snapshot(
+        streams=[*STREAMS, *WALLS],
+        host_joules={Quality.MEASURED: 500.0, Quality.INTEGRATED: 40000.0},
+        host_power=HostPower({(Quality.INTEGRATED, "redfish"): 400.0}, 0.05),
+        host_gap_seconds=0.0,
+        walled=WallView(
+            unattributed_joules=10000.0,
+            excess_joules=150.5,
+            parts_exceed_wall=False,
+            itue=(1.375, Quality.ESTIMATED),
+        ),
     )

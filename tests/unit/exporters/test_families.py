@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
-from unit.exporters.made import bare, snapshot, stream
+from unit.exporters.made import bare, snapshot, stream, walled
+from unit.exporters.made_site import at_site
 
 from agent.quantities import Component, Quality
 from exporters.prometheus import PrometheusPages
@@ -61,19 +62,57 @@ def series(text):
     return found
 
 
+WALL_CONTRACT = {
+    "wattlas_wall_energy_joules": ("counter", "device source quality"),
+    "wattlas_wall_power_watts": ("gauge", "device source quality"),
+    "wattlas_wall_gap_seconds": ("counter", "device source"),
+    "wattlas_host_unattributed_joules": ("counter", ""),
+    "wattlas_host_parts_excess_joules": ("counter", ""),
+    "wattlas_host_parts_exceed_wall": ("gauge", ""),
+    "wattlas_host_itue_ratio": ("gauge", "quality"),
+}
+
+
+SITE_CONTRACT = {
+    "wattlas_site_energy_joules": ("counter", "site meter role"),
+    "wattlas_site_power_watts": ("gauge", "site meter role"),
+    "wattlas_site_water_liters": ("counter", "site meter role"),
+    "wattlas_site_gap_seconds": ("counter", "site meter role"),
+    "wattlas_site_pue_ratio": ("gauge", "site category window"),
+    "wattlas_site_wue_liters_per_kwh": ("gauge", "site category window"),
+    "wattlas_site_erf_ratio": ("gauge", "site category window"),
+    "wattlas_site_cer_ratio": ("gauge", "site category window"),
+    "wattlas_site_kpi_coverage_ratio": ("gauge", "site kpi category window"),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "accept"), [("metrics.txt", ""), ("openmetrics.txt", OPENMETRICS)]
+    ("name", "of", "accept"),
+    [
+        ("metrics.txt", snapshot(), ""),
+        ("openmetrics.txt", snapshot(), OPENMETRICS),
+        ("wall.txt", walled(), ""),
+        ("site.txt", at_site(), ""),
+    ],
 )
-def test_the_page_is_the_golden_one(name, accept):
-    text = page(snapshot(), accept)
+def test_the_page_is_the_golden_one(name, of, accept):
+    text = page(of, accept)
     if os.environ.get("WATTLAS_GOLDEN") == "write":
         (GOLDEN / name).write_text(text)
     assert text == (GOLDEN / name).read_text()
 
 
-def test_names_types_and_labels_are_the_contracts():
-    found = families(page(snapshot()))
-    for name, (kind, labels) in CONTRACT.items():
+@pytest.mark.parametrize(
+    ("of", "contract"),
+    [
+        (snapshot(), CONTRACT),
+        (walled(), CONTRACT | WALL_CONTRACT),
+        (at_site(), SITE_CONTRACT),
+    ],
+)
+def test_names_types_and_labels_are_the_contracts(of, contract):
+    found = families(page(of))
+    for name, (kind, labels) in contract.items():
         assert found[name].type == kind, name
         shown = {" ".join(sorted(sample.labels)) for sample in found[name].samples}
         assert shown == {" ".join(sorted(labels.split()))}, name
@@ -82,7 +121,7 @@ def test_names_types_and_labels_are_the_contracts():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed here")
-@pytest.mark.parametrize("of", [snapshot(), snapshot(resets={}), bare()])
+@pytest.mark.parametrize("of", [snapshot(), snapshot(resets={}), bare(), walled(), at_site()])
 def test_promtool_has_nothing_to_say_but_about_one_name_of_the_contract(of):
     done = subprocess.run(
         ["promtool", "check", "metrics"],
@@ -96,7 +135,7 @@ def test_promtool_has_nothing_to_say_but_about_one_name_of_the_contract(of):
     assert done.stdout + done.stderr == (word if of.resets else "")
 
 
-@pytest.mark.parametrize("of", [snapshot(), bare()])
+@pytest.mark.parametrize("of", [snapshot(), bare(), walled()])
 def test_openmetrics_says_the_same_as_text(of):
     strict = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -144,6 +183,35 @@ def test_one_source_with_a_counter_and_a_sensor_is_one_series_without_quality():
     assert (values[gap], values[second]) == (7.0, 4.0)
 
 
+def test_a_meter_of_the_whole_is_no_part():
+    values = series(page(walled()))
+    shown = {name: dict(labels) for name, labels in values if dict(labels).get("component")}
+    assert "host" not in {
+        dict(labels)["component"]
+        for name, labels in values
+        if "component" in dict(labels) and "crosscheck" not in name
+    }
+    assert shown["wattlas_component_power_watts"]
+    second = {"component": "host", "device": "power_meter", "source": "hwmon"}
+    assert values["wattlas_crosscheck_power_watts", tuple(sorted(second.items()))] == 380.0
+    who = {"device": "System.Embedded.1", "source": "redfish"}
+    assert values["wattlas_wall_gap_seconds_total", tuple(sorted(who.items()))] == 5.0
+
+
+def test_a_kpi_that_covers_too_little_or_has_no_value_is_absent():
+    found = families(page(at_site()))
+    assert "wattlas_site_cue_kilograms_per_kwh" not in found
+    assert "wattlas_site_ref_ratio" not in found
+    shown = {(s.labels["kpi"], s.value) for s in found["wattlas_site_kpi_coverage_ratio"].samples}
+    assert {("REF", 0.94), ("CUE", 0.0)} <= shown  # but how much it covers is said
+
+
+def test_without_a_wall_nothing_speaks_of_one():
+    text = page(snapshot())
+    for absent in ("wattlas_wall", "unattributed", "parts_ex", "itue"):
+        assert absent not in text.replace("wattlas_wall_clock", "")
+
+
 watts = st.none() | st.floats(0, 1e6)
 views = st.builds(
     stream,
@@ -163,7 +231,11 @@ views = st.builds(
 def test_no_series_comes_twice_whatever_the_streams(streams):
     values = series(page(snapshot(streams=streams)))
     shown = [value for (name, _), value in values.items() if "component_energy" in name]
-    assert sorted(shown) == sorted(v.joules for v in streams if v.joules or not v.cross_check)
+    assert sorted(shown) == sorted(
+        v.joules
+        for v in streams
+        if v.identity.component is not Component.HOST and (v.joules or not v.cross_check)
+    )
 
 
 @given(st.lists(st.tuples(views, views), max_size=6))

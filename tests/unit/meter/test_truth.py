@@ -97,6 +97,8 @@ class OneCounter(RuleBasedStateMachine):
         rise = self.cpu.counter() - states[0].value
         apart = self.rig.boottime - states[0].at
         turn = self.cpu.wraps_at or float("inf")
+        if apart <= 0:  # a reading that is not newer than the last is passed over
+            return True
         return rise >= 0 or rise + turn <= 600.0 * (apart + 0.2)
 
     def totals(self):
