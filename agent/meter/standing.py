@@ -16,15 +16,15 @@ def counts_now(index: int, streams: Sequence[Stream], arrangement: Arrangement) 
     Of the whole server's meters: whether it is one of the team whose power the host's is.
     """
     stream = streams[index]
-    if (
-        stream.watts is None
-        or index in arrangement.left_out
-        or stream.state.retired
-        or any(streams[b].watts is not None for b in arrangement.blockers[index])
-        or any(teams.has_figure(team, streams) for team in arrangement.gives_way[index])
-    ):
+    if stream.watts is None or stream.state.retired or index in arrangement.left_out:
         return False
-    if stream.identity.component != Component.HOST:
+    for better in arrangement.blockers[index]:
+        if streams[better].watts is not None:
+            return False
+    for team in arrangement.gives_way[index]:
+        if teams.has_figure(team, streams):
+            return False
+    if stream.identity.component is not Component.HOST:
         return True
     return any(
         index in team.indices and teams.has_figure(team, streams) for team in arrangement.teams
@@ -55,14 +55,23 @@ def views(streams: Sequence[Stream], arrangement: Arrangement) -> list[StreamVie
             watts=stream.watts,
             half_width_watts=stream.half_width,
             counts_now=counts_now(index, streams, arrangement),
-            cross_check=index in arrangement.left_out
-            or any(not streams[b].state.retired for b in arrangement.blockers[index])
-            or any(teams.is_there(team, streams) for team in arrangement.gives_way[index]),
+            cross_check=_is_second(index, streams, arrangement),
             retired=stream.state.retired,
             resets=stream.state.resets,
         )
         for index, stream in enumerate(streams)
     ]
+
+
+def _is_second(index: int, streams: Sequence[Stream], arrangement: Arrangement) -> bool:
+    """Tell whether it is only a second opinion while the better sources are there."""
+    if index in arrangement.left_out:
+        return True
+    for better in arrangement.blockers[index]:
+        if not streams[better].state.retired:
+            return True
+    way = arrangement.gives_way[index]
+    return bool(way) and any(teams.is_there(team, streams) for team in way)
 
 
 def _leads(index: int, streams: Sequence[Stream], arrangement: Arrangement) -> bool:
