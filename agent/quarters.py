@@ -57,23 +57,29 @@ class Quarters:
     ) -> None:
         """Share an amount among the quarters from `begin` to `end`, Unix time; None: a gap.
 
-        `counts_time` False: somebody else says for how much of the time the series is known.
+        An amount of a moment is that moment's. `counts_time` False: somebody else says for how
+        much of the time the series is known.
         """
-        if end <= begin:
-            return
         key = f"{series.kind}\t{series.name}\t{series.unit}"
         seconds = end - begin
+        if seconds <= 0:
+            if amount:
+                self._row(int(end // QUARTER_SECONDS), key)[0] += amount
+            return
         for quarter in range(int(begin // QUARTER_SECONDS), int(end // QUARTER_SECONDS) + 1):
             start = max(begin, quarter * QUARTER_SECONDS)
             until = min(end, (quarter + 1) * QUARTER_SECONDS)
             if until <= start:
                 continue
-            row = self.state.open.setdefault(quarter, {}).setdefault(key, [0.0, 0.0, 0.0])
+            row = self._row(quarter, key)
             if amount is None:
                 row[2] += until - start
             else:
                 row[0] += amount * ((until - start) / seconds)
                 row[1] += until - start if counts_time else 0.0
+
+    def _row(self, quarter: int, key: str) -> list[float]:
+        return self.state.open.setdefault(quarter, {}).setdefault(key, [0.0, 0.0, 0.0])
 
     def close(self, wall: float) -> list[QuarterPosting]:
         """Take out every quarter that is over at `wall`, Unix time."""

@@ -37,6 +37,10 @@ class Answer(NamedTuple):
     """False: the body ended with the connection, so it may have been cut off."""
 
 
+ROUNDS: Final = 5
+"""Of the event loop, for a connection with TLS to be closed."""
+
+
 def what_is_wrong_with(url: str) -> str:
     """Return what is wrong with an address of a page, as settings would say it; "" if nothing."""
     try:
@@ -95,7 +99,7 @@ class Fetcher:
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
-                _ask(self._url, headers, form, self._access.tls(self._url)) as response,
+                ask(self._url, headers, form, self._access.tls(self._url)) as response,
             ):
                 return await self._answer(response, errors)
         except TimeoutError:
@@ -149,7 +153,7 @@ class Fetcher:
 
 
 @asynccontextmanager
-async def _ask(
+async def ask(
     url: str, headers: dict[str, str], form: Mapping[str, str] | None, tls: ssl.SSLContext | bool
 ) -> AsyncIterator["ClientResponse"]:
     """Send a request; closes the connection. Raises `Transient` for all that aiohttp raises."""
@@ -172,17 +176,17 @@ async def _ask(
             ) as response,
         ):
             yield response
-    except aiohttp.ClientSSLError as error:
-        raise Transient(
-            f"{where}: no secure connection ({error.os_error})",
-            "tls",
-            "name the PEM file of who signed its certificate in ca_file",
-        ) from None
     except aiohttp.ClientConnectorCertificateError as error:
         raise Transient(
             f"{where}: its certificate is not trusted ({error.certificate_error})",
             "tls",
             "name the PEM file of who signed it in ca_file",
+        ) from None
+    except aiohttp.ClientSSLError as error:
+        raise Transient(
+            f"{where}: no secure connection ({error.os_error})",
+            "tls",
+            "name the PEM file of who signed its certificate in ca_file",
         ) from None
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, ConnectionRefusedError):
@@ -199,9 +203,10 @@ async def _ask(
         why = str(error)[:120] or type(error).__name__
         raise Transient(f"{where}: the answer broke off or is no HTTP ({why})", "io") from None
     finally:
-        # A closed transport lets go of its socket in the loop's next round, which `wattlas read`
-        # would not have otherwise.
-        await asyncio.sleep(0)
+        # A closed transport lets go of its socket in the loop's next round, one with TLS a few
+        # rounds later, which `wattlas read` would not have otherwise.
+        for _ in range(ROUNDS if tls else 1):
+            await asyncio.sleep(0)
 
 
 def without_secrets(url: str) -> str:

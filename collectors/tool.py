@@ -60,7 +60,14 @@ class Runner:
                     f"an earlier {name} hangs and cannot be ended", "timeout", self._remedy
                 )
             self._ending = None
-        process = await self._start(command, name, descriptors)
+        # Not to be cancelled in the middle: asyncio would wait for a process whose children hold
+        # its pipes, and for ever.
+        starting = asyncio.ensure_future(self._start(command, name, descriptors))
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await self._end_once_started(starting)
+            raise
         self._process = process
         try:
             async with asyncio.timeout(max(0.0, seconds)):
@@ -105,6 +112,11 @@ class Runner:
             reason = "permission" if isinstance(error, PermissionError) else "io"
             why = f"{name} cannot be started ({error.strerror or error})"
             raise Transient(why, reason) from None
+
+    async def _end_once_started(self, starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
+        await asyncio.wait({starting}, timeout=END_SECONDS)
+        if starting.done() and not starting.cancelled() and starting.exception() is None:
+            await self._end(starting.result())
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         _kill(process)

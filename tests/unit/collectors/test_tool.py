@@ -187,6 +187,24 @@ def test_a_reading_that_is_cancelled_leaves_nothing_behind(tools: Tools):
     collector.close()
 
 
+def test_one_that_is_cancelled_while_it_starts_is_ended_too(tools: Tools):
+    """The tool runs before we know of it: with children that hold its pipes, as a hung one has."""
+    tools.does(HANGS.format(root=tools.root))
+    collector = make(tools.root)
+
+    async def run() -> None:
+        for steps in range(30):
+            reading = asyncio.ensure_future(collector.collect())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(reading, 60)
+
+    asyncio.run(run())
+    collector.close()
+
+
 def test_close_ends_what_runs(tools: Tools):
     tools.does(HANGS.format(root=tools.root))
     collector = make(tools.root)

@@ -34,6 +34,13 @@ def test_a_gap_is_time_without_amount():
     assert (posting.amount, posting.seconds, posting.gap_seconds) == (0.0, 0.0, 300.0)
 
 
+def test_an_amount_of_a_moment_is_not_lost():
+    quarters = Quarters()
+    quarters.add(FEED, 1000.0, 1000.0, 7.0)
+    (posting,) = quarters.close(1800.0)
+    assert (posting.quarter, posting.amount, posting.seconds) == (1, 7.0, 0.0)
+
+
 def test_time_can_be_said_by_somebody_else():
     quarters = Quarters()
     quarters.add(FEED, 900.0, 1800.0, 5.0, counts_time=False)
