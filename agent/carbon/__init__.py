@@ -1,0 +1,1 @@
+"""Operational emissions: what a kWh emitted when and where it was used. Pure."""
