@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from agent.carbon.intensity import Intensity
 from agent.devices import AcceleratorView, Devices
 from agent.meter import Meter, MeterState, StreamIdentity, StreamView
 from agent.quantities import Component, Quality, Seconds
@@ -10,6 +11,7 @@ from agent.samples import (
     EnergyCounter,
     Figures,
     FlopCount,
+    GridValues,
     Inventory,
     MeterCounter,
     MeterRate,
@@ -58,6 +60,8 @@ class Accounts:
         """The newest of each device."""
         self.site_readings: list[SiteReading] = []
         """What the site's meters said, for the caller to take out."""
+        self.intensities: list[Intensity] = []
+        """What the grid's providers said, for the caller to take out."""
         self._peaks: dict[tuple[Scope, str], float] = {}
         self._peaks_at = -1
         self._peaks_of = peaks_of
@@ -82,6 +86,8 @@ class Accounts:
                     inventories.append(sample)
                 case MeterCounter() | MeterRate() | MeterRecords():
                     self.site_readings.append(sample)
+                case GridValues():
+                    self.intensities += sample.values
         if energy:
             self.meter.take(energy, now, wall)
         for inventory in inventories:

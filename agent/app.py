@@ -9,6 +9,7 @@ import structlog
 
 from agent import host as this_host
 from agent.accounts import Accounts
+from agent.carbon.settings import CarbonSettings
 from agent.clock import Clock
 from agent.collector import Context, Found, Problem
 from agent.crew import Crew
@@ -26,6 +27,7 @@ from agent.snapshot import (
     Snapshot,
     picture,
 )
+from collectors.inventory import detect
 
 GRACE_SECONDS: Final = 0.25
 """How long a tick waits for quick collectors before it settles without them."""
@@ -65,7 +67,7 @@ class App:
         self._ledger_failures = 0
         """Those of earlier lives."""
         self._accounts = Accounts({}, peaks_of=self._peaks)
-        self._reporting = Reporting(settings, clock)
+        self._reporting = Reporting(settings, clock, detect=detect)
         self._late = 0.0
         self._retired: set[str] = set()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -82,15 +84,17 @@ class App:
         if self._ledger is not None:
             found = resume(self._ledger, intervals, self._peaks, self._totals)
             self._ledger_failures = int(self._totals.get("ledger_failures", 0))
-        self._accounts, reports = found or (Accounts(intervals, peaks_of=self._peaks), None)
-        self._reporting = Reporting(self._settings, self._clock, reports)
+        self._accounts, state = found or (Accounts(intervals, peaks_of=self._peaks), None)
+        self._reporting = Reporting(self._settings, self._clock, state, detect=detect)
         self._accounts.tally.max_workloads = self._settings.work.max_workloads
         now, wall = self._clock.boottime(), self._clock.wall()
         meter = self._accounts.meter
         boot = boot_id(self._settings.paths, meter.state, now)
         self._reporting.listen(self._accounts)
         meter.begin(boot, now, wall)
-        self._reporting.begin(boot, self._accounts, remembers=self._ledger is not None)
+        self._reporting.begin(boot, self._accounts)
+        if self._ledger is not None:
+            self._reporting.remember()
         self._engage()
 
     def reload(self, settings: Settings) -> None:
@@ -136,6 +140,7 @@ class App:
         self._retired = gone
         self._accounts.settle(self._clock.boottime(), self._clock.wall())
         self._reporting.tick(self._accounts)
+        self._reporting.refresh()
         self._say_what_is_refused()
         self._late = late
         if skipped:
@@ -161,7 +166,9 @@ class App:
         if self._ledger is None:
             self._publish(shown)
             return
-        meter = self._accounts.meter
+        accounts, meter = self._accounts, self._accounts.meter
+        host = accounts.host_state  # to say this, it may have more to tell the reports
+        self._reporting.tick(accounts)
         wall = self._clock.wall()
         postings = meter.close_minutes(Seconds(wall + (60.0 if last else 0.0)))
         batch = self._reporting.batch(postings)
@@ -169,14 +176,15 @@ class App:
             for reason, count in failures.items():
                 self._totals[f"failures {name} {reason}"] = count
         self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
-        accounts = self._accounts
+        reporting = self._reporting
         state = self._encode(
             AgentState(
                 meter.state,
                 self._totals,
                 accounts.tally.state,
-                self._reporting.book.state,
-                accounts.host_state,
+                reporting.book.state,
+                host,
+                reporting.carbon.state,
             )
         )
         self._ledger.submit(meter.identities, state, batch, lambda: self._publish(shown))
@@ -233,9 +241,17 @@ class App:
             late_seconds=self._late,
             skipped_ticks=int(self._totals.get("ticks_skipped", 0)),
             site=self._reporting.site_view(),
+            carbon=self._reporting.carbon_view(),
         )
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _carbon_settings(self) -> CarbonSettings:
+        """Return whom to ask for the grid's intensity: a short run asks nobody over the network."""
+        carbon = self._settings.carbon
+        if self._ledger is not None:
+            return carbon
+        return msgspec.structs.replace(carbon, providers=("static",))
 
     def _intervals(self) -> dict[str, float]:
         return {name: self._settings.interval_of(name) for name in self._found.classes}
@@ -250,6 +266,9 @@ class App:
             latest_utilization=self.latest_utilization,
             work=settings.work,
             site=settings.site,
+            carbon=self._carbon_settings(),
+            grid_zone=settings.host.grid_zone,
+            state_dir=Path(settings.agent.state_dir) if self._ledger is not None else None,
             # a short run leaves the socket to the agent
             work_socket=Path(socket) if socket and self._ledger is not None else None,
         )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from agent.carbon.settings import CarbonSettings
 from agent.clock import Clock
 from agent.quantities import Component, Ratio
 from agent.samples import Sample
@@ -92,6 +93,7 @@ class CollectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 _NO_WORK = WorkSettings()
 _NO_SITE = SiteSettings()
+_NO_CARBON = CarbonSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,12 @@ class Context:
     """Where to listen for reports of work; None: do not (a short run beside the agent)."""
     site: SiteSettings = _NO_SITE
     """`[site]`: the facility's meters."""
+    carbon: CarbonSettings = _NO_CARBON
+    """`[carbon]`: where the grid's intensity comes from."""
+    grid_zone: str = ""
+    """`host.grid_zone`."""
+    state_dir: Path | None = None
+    """Where what is fetched may be kept; None: nowhere (a short run beside the agent)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,9 +136,7 @@ class Crew:
 
     def _unchanged(self, settings: Settings, old: Settings) -> dict[str, Runner]:
         """Return the runners for which the settings say the same as before."""
-        before = (old.paths, old.work, old.agent.work_socket, old.site)
-        now = (settings.paths, settings.work, settings.agent.work_socket, settings.site)
-        if before != now:
+        if _shared(old) != _shared(settings):
             return {}
         return {
             runner.name: runner
@@ -153,3 +151,15 @@ class Crew:
         rest = runner.rest()
         if rest:
             self._deliver(rest)
+
+
+def _shared(settings: Settings) -> tuple[object, ...]:
+    """Return what every collector may be told beside its own settings."""
+    return (
+        settings.paths,
+        settings.work,
+        settings.agent.work_socket,
+        settings.site,
+        settings.carbon,
+        settings.host.grid_zone,
+    )

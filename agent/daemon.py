@@ -62,7 +62,7 @@ async def run(
         raise
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.info("started", version=version, metrics=f"http://{shown}/metrics", pid=os.getpid())
-    _say_what_is_unused(settings, found)
+    _say_what_is_broken(found)
     stop = asyncio.Event()
     hangup = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -139,9 +139,7 @@ def _reload(app: App, clock: Clock, notifier: Notifier, reload: Callable[[], Set
     notifier.tell(READY="1")
 
 
-def _say_what_is_unused(settings: Settings, found: Found) -> None:
-    for name in settings.unused_sections:
-        log.warning("settings_unused", section=name, why="this version does not use it yet")
+def _say_what_is_broken(found: Found) -> None:
     for name, why in found.broken.items():
         log.error("collector_left_out", collector=name, why=why)
 

@@ -10,17 +10,14 @@ import msgspec
 
 from agent.accounts import Accounts
 from agent.ledger import LedgerWriter
-from agent.ledger.batch import Batch
 from agent.ledger.saved import AgentState
 from agent.meter import StreamIdentity, StreamView
 from agent.peaks import Peaks
 from agent.quantities import Component, Seconds
-from agent.quarters import QUARTER_SECONDS
-from agent.report_book import ReportBook
-from agent.reporting import begin, feed, listen
+from agent.reporting import Reporting
 from agent.samples import EnergyCounter, PowerReading, Sample
-from agent.settings import FlopsSettings
-from agent.site.settings import SiteSettings
+from agent.settings import Settings
+from agent.snapshot import CarbonView
 from agent.trace import BrokenLine, Event, lines, parse
 from agent.work import FlopView, WorkView
 
@@ -80,6 +77,7 @@ class Replayed(msgspec.Struct, frozen=True):
     skipped: Skipped
     flops: list[FlopView]
     work: list[WorkView]
+    emissions: CarbonView
     unattributed_joules: float | None = None
     """What a wall had more than the parts; None: the trace has no wall."""
     excess_joules: float | None = None
@@ -126,21 +124,20 @@ class Replay:
         intervals: Mapping[str, float],
         ledger: LedgerWriter | None,
         clock: VirtualClock,
-        flops: FlopsSettings,
-        site: SiteSettings,
+        settings: Settings,
         *,
         match_work: bool,
     ) -> None:
         self._match_work = match_work
         self._intervals = intervals
-        self._peaks = Peaks(flops)
+        self._peaks = Peaks(settings.flops)
         self._clock = clock
         self._ledger = ledger
         self._boots = 0
         identities, body = ledger.open() if ledger else ([], None)
         state = None if body is None else msgspec.msgpack.decode(body, type=AgentState)
         self._accounts = self._resume(identities, state)
-        self._book = ReportBook(site, state.reports if state else None)
+        self._reporting = Reporting(settings, clock, state)
         self._boot = f"replay-{clock.start:.0f}"
         self._begin()
 
@@ -190,6 +187,7 @@ class Replay:
             skipped=skipped,
             flops=accounts.flops(now, accounts.peaks(accounts.accelerators(now))),
             work=accounts.work(now),
+            emissions=self._reporting.carbon_view(),
             unattributed_joules=walled.state.unattributed if walled else None,
             excess_joules=walled.state.excess if walled else None,
         )
@@ -211,10 +209,9 @@ class Replay:
 
     def _begin(self) -> None:
         accounts, boot = self._accounts, f"{self._boot}-{self._boots}"
-        offset = listen(accounts) if self._ledger is not None else 0.0
+        self._reporting.listen(accounts)
         accounts.meter.begin(boot, self._clock.boottime(), self._clock.wall())
-        if self._ledger is not None:
-            begin(self._book, accounts, boot, offset)
+        self._reporting.begin(boot, accounts)
 
     def _happen(self, event: Event) -> None:
         """Do to the accounts what a restart or a reboot does to the running agent's."""
@@ -231,28 +228,26 @@ class Replay:
             accounts.meter.state,
             {},
             accounts.tally.state,
-            host=accounts.host_state,
-            reports=self._book.state,
+            self._reporting.book.state,
+            accounts.host_state,
+            self._reporting.carbon.state,
         )
 
     def _settle(self) -> None:
         self._accounts.settle(self._clock.boottime(), self._clock.wall())
+        self._reporting.tick(self._accounts)
         if self._ledger is not None:
-            feed(self._book, self._accounts, self._clock.boottime(), self._clock.wall())
             self._submit(last=False)
-        else:
-            self._accounts.site_readings.clear()
 
     def _submit(self, *, last: bool) -> None:
         assert self._ledger is not None
         meter = self._accounts.meter
         # at the end the minute that is under way is closed too: a report shall have all of it
-        wall = self._clock.wall()
-        postings = meter.close_minutes(Seconds(wall + (60.0 if last else 0.0)))
+        postings = meter.close_minutes(Seconds(self._clock.wall() + (60.0 if last else 0.0)))
         if postings or last:
-            quarters = self._book.close(wall + (QUARTER_SECONDS if last else 0.0))
-            batch = Batch(postings, quarters, self._book.take_records(), wall)
-            state = msgspec.msgpack.encode(self._state())
+            body = self._state()
+            batch = self._reporting.batch(postings, last=last)
+            state = msgspec.msgpack.encode(body)
             self._ledger.submit_now(meter.identities, state, batch)
 
 

@@ -34,8 +34,8 @@ class ReportBook:
 
     def __init__(self, site: SiteSettings, state: ReportState | None = None) -> None:
         self.state = state or ReportState()
-        self._quarters = Quarters(self.state.quarters)
-        self.site = SiteBook(site, self._quarters, self.state.site)
+        self.quarters = Quarters(self.state.quarters)
+        self.site = SiteBook(site, self.quarters, self.state.site)
         self._records: dict[str, MeterRecords] = {}
         self.records: dict[str, MeterRecords] = {}
         """The newest rows of each meter that has a file."""
@@ -65,7 +65,7 @@ class ReportBook:
         for name, start, until, joules in posted:
             is_sum = name == ENERGY.name
             series = ENERGY if is_sum else Series("host", name, "J")
-            self._quarters.add(
+            self.quarters.add(
                 series, start + offset, until + offset, joules, counts_time=not is_sum
             )
 
@@ -74,8 +74,8 @@ class ReportBook:
         if self._energy_at is not None and now > self._energy_at:
             begin = wall - (now - self._energy_at)
             dark = min(now - self._energy_at, max(0.0, gap_seconds - self._gap_seconds))
-            self._quarters.add(ENERGY, begin, wall - dark, 0.0)
-            self._quarters.add(ENERGY, wall - dark, wall, None)
+            self.quarters.add(ENERGY, begin, wall - dark, 0.0)
+            self.quarters.add(ENERGY, wall - dark, wall, None)
         self._energy_at, self._gap_seconds = now, gap_seconds
 
     def utilization(self, sample: Utilization | None, now: float, wall: float) -> None:
@@ -87,7 +87,7 @@ class ReportBook:
             return
         end = wall - (now - sample.at)
         seconds = sample.at - before
-        self._quarters.add(CPU_BUSY, end - seconds, end, sample.ratio * seconds)
+        self.quarters.add(CPU_BUSY, end - seconds, end, sample.ratio * seconds)
 
     def wants_work(self, wall: float) -> bool:
         """Tell whether it is time to hand over the totals of work."""
@@ -100,7 +100,7 @@ class ReportBook:
             key = f"{workload}\t{unit}"
             rise = total - state.work.get(key, 0.0)
             if rise >= 0 and 0 < state.work_wall < wall:
-                self._quarters.add(
+                self.quarters.add(
                     Series("work", f"{workload} {unit}", unit), state.work_wall, wall, rise
                 )
             state.work[key] = total
@@ -112,7 +112,7 @@ class ReportBook:
 
     def close(self, wall: float) -> list[QuarterPosting]:
         """Take out the quarters that are over at `wall`."""
-        return self._quarters.close(wall)
+        return self.quarters.close(wall)
 
     def take_records(self) -> dict[str, MeterRecords]:
         """Take out the rows of files that are not in the ledger yet."""

@@ -11,7 +11,6 @@ from agent.collector import Paths
 from agent.ledger import LedgerWriter
 from agent.ledger.saved import AgentState
 from agent.meter import MeterState
-from agent.report_book import ReportState
 
 UNKNOWN_BOOT: Final = "unknown-"
 
@@ -21,7 +20,7 @@ def resume(
     intervals: Mapping[str, float],
     peaks_of: Callable[[str], Mapping[str, float]],
     totals: dict[str, float],
-) -> tuple[Accounts, ReportState] | None:
+) -> tuple[Accounts, AgentState] | None:
     """Open the ledger; return what it has and fill `totals`. None: nothing that is understood.
 
     Raises `LedgerError` where only a person can help.
@@ -38,7 +37,7 @@ def resume(
         ledger.disown(f"the saved state is not understood ({error})")
         return None
     totals.update(state.totals)
-    return accounts, state.reports
+    return accounts, state
 
 
 def boot_id(paths: Paths, state: MeterState, now: float) -> str:

@@ -9,6 +9,7 @@ between two samples of one boot is real time, whatever the wall clock did.
 
 import msgspec
 
+from agent.carbon.intensity import Intensity
 from agent.quantities import Component, Joules, Quality, Ratio, Seconds, Watts, Word
 
 
@@ -238,7 +239,15 @@ class MeterRecords(msgspec.Struct, frozen=True, gc=False):
     records: tuple[MeterRecord, ...]
 
 
+class GridValues(msgspec.Struct, frozen=True, gc=False):
+    """What providers say of the grid's carbon intensity: values that are new, changed, or late."""
+
+    collector: str
+    at: Seconds
+    values: tuple[Intensity, ...]
+
+
 Energy = EnergyCounter | PowerReading
 Work = FlopCount | WorkDone | WorkCounter
 SiteReading = MeterCounter | MeterRate | MeterRecords
-Sample = Energy | Utilization | Accelerator | Inventory | Figures | Work | SiteReading
+Sample = Energy | Utilization | Accelerator | Inventory | Figures | Work | SiteReading | GridValues

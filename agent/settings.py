@@ -1,15 +1,22 @@
 """The settings file: TOML in, typed and checked values out, with the line of what is wrong."""
 
 import re
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from agent.carbon.checks import check_carbon
+from agent.carbon.settings import CarbonSettings
+from agent.carbon.static import Refusal, either_static_intensity
+from agent.carbon.words import Factor
 from agent.collector import CollectorSettings, Paths, WorkSettings
+from agent.lifecycle.settings import LifecycleSettings
 from agent.settings_error import SettingsError, explain, line_of
 from agent.site.checks import check_site
 from agent.site.settings import SiteSettings
@@ -17,8 +24,6 @@ from agent.site.settings import SiteSettings
 DEFAULT_FILE = Path("/etc/wattlas/wattlas.toml")
 MIN_INTERVAL_SECONDS = 0.1
 """Below this the agent would cost more than it could tell: RAPL refreshes every 1 ms, NVML 100."""
-LATER_SECTIONS = ("carbon", "lifecycle")
-"""Sections of the contract that this version reads past; `wattlas check` says so."""
 
 
 class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,8 +89,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     flops: FlopsSettings = FlopsSettings()
     collectors: dict[str, Any] = {}
     site: SiteSettings = SiteSettings()
-    carbon: dict[str, Any] = {}
-    lifecycle: dict[str, Any] = {}
+    carbon: CarbonSettings = CarbonSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,10 @@ class Settings:
     work: WorkSettings
     flops: FlopsSettings
     site: SiteSettings
+    carbon: CarbonSettings
+    lifecycle: LifecycleSettings
     paths: Paths
     collectors: Mapping[str, CollectorSettings]
-    unused_sections: tuple[str, ...]
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -175,12 +181,22 @@ def parse(
         work=file.work,
         flops=file.flops,
         site=file.site,
+        carbon=_with_family(file.carbon, file.host.grid_zone, raw.get("carbon", {})),
+        lifecycle=file.lifecycle,
         paths=Paths(procfs=Path(file.paths.procfs), sysfs=Path(file.paths.sysfs)),
         collectors={name: chosen.get(name, cls()) for name, cls in collectors.items()},
-        unused_sections=tuple(name for name in LATER_SECTIONS if name in raw),
     )
     _check_values(where, text, settings)
     return settings
+
+
+def _with_family(carbon: CarbonSettings, zone: str, raw: Mapping[str, Any]) -> CarbonSettings:
+    """Where nobody says which family of factors counts, take the one that the zone has."""
+    if "factor" in raw:
+        return carbon
+    found = either_static_intensity(zone, time.time(), Factor.DIRECT, carbon.static)
+    family = Factor.DIRECT if isinstance(found, Refusal) else found.factor
+    return msgspec.structs.replace(carbon, factor=family)
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -215,8 +231,12 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
         if not 0 < getattr(settings.ledger, key) < 1e6:
             raise wrong(("ledger", key), "must be more than 0 and less than a million")
     _check_work(settings, wrong)
-    for site_key, why in check_site(settings.site):
-        raise wrong(("site", *site_key), why)
+    of_sections = chain(
+        ((("site", *k), why) for k, why in check_site(settings.site)),
+        ((("carbon", *k), why) for k, why in check_carbon(settings.carbon, settings.site)),
+    )
+    for section_key, why in of_sections:
+        raise wrong(section_key, why)
     intervals: list[tuple[tuple[str, ...], float]] = [
         (("agent", "interval_seconds"), settings.agent.interval_seconds)
     ]

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from agent.accounts import Accounts
+from agent.carbon.budget import Used
+from agent.carbon.live import Key, Now
 from agent.devices import AcceleratorView
 from agent.kpi.result import Kpi
 from agent.meter import Meter, StreamView
@@ -85,6 +87,26 @@ class LedgerView(msgspec.Struct, frozen=True):
     unsaved: int
 
 
+class Embodied(msgspec.Struct, frozen=True):
+    """One figure of a part's life beside its operation."""
+
+    asset: str
+    stage: str
+    bound: str
+    grams: float
+
+
+class CarbonView(msgspec.Struct, frozen=True):
+    """What the host emits."""
+
+    zone: str
+    now: Sequence[Now]
+    totals: Mapping[Key, float]
+    """g."""
+    embodied: Sequence[Embodied]
+    budgets: Sequence[Used]
+
+
 class SiteView(msgspec.Struct, frozen=True):
     """A site's meters and KPIs."""
 
@@ -122,6 +144,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     work: Sequence[WorkView] = ()
     site: SiteView | None = None
     """None: this agent reads no site's meters."""
+    carbon: CarbonView | None = None
     walled: WallView | None = None
     """None: no meter of the whole server was ever there."""
 
@@ -140,6 +163,7 @@ def picture(
     late_seconds: float,
     skipped_ticks: int,
     site: SiteView | None = None,
+    carbon: CarbonView | None = None,
 ) -> Snapshot:
     """Return the picture of the accounts at `now`, in s of CLOCK_BOOTTIME."""
     meter = accounts.meter
@@ -171,6 +195,7 @@ def picture(
         flops=accounts.flops(now, peaks),
         work=accounts.work(now),
         site=site,
+        carbon=carbon,
         walled=_walled(accounts, now),
     )
 

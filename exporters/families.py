@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from agent.quantities import Component, Quality
 from agent.snapshot import Snapshot
 from exporters.accelerators import accelerator_families
+from exporters.carbon import carbon_families
 from exporters.host import host_families
 from exporters.site import site_families
 from exporters.work import work_families
@@ -34,6 +35,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from accelerator_families(snapshot)
     yield from work_families(snapshot)
     yield from site_families(snapshot)
+    yield from carbon_families(snapshot)
     yield from _collectors(snapshot)
     yield from _agent(snapshot)
 

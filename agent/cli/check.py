@@ -21,7 +21,7 @@ from agent.cli.common import (
 from agent.cli.findings import Finding
 from agent.collector import Found
 from agent.quantities import Component
-from agent.samples import FlopCount, Sample, WorkCounter, WorkDone
+from agent.samples import FlopCount, GridValues, Sample, WorkCounter, WorkDone
 from agent.settings import Settings
 from agent.snapshot import Snapshot
 
@@ -48,10 +48,6 @@ def check(config: Path | None, as_json: bool) -> int:
     settings, found = load_settings(config)
     findings = [
         Finding("settings", "ok", str(settings.file or "none; every value is the default")),
-        *(
-            Finding(f"[{name}]", "note", "this version does not use it yet")
-            for name in settings.unused_sections
-        ),
         *asyncio.run(_collectors(settings, found)),
         _state_dir(Path(settings.agent.state_dir)),
         _address(*settings.listen),
@@ -134,6 +130,11 @@ def _gives(name: str, snapshot: Snapshot, kinds: set[type[Sample]]) -> str:
         gives.append("floating-point operations")
     if kinds & {WorkDone, WorkCounter}:
         gives.append("work")
+    if GridValues in kinds and snapshot.carbon is not None:
+        gives += [
+            f"{now.basis} {now.grams_per_kwh:g} g/kWh ({now.standing}: {now.source})"
+            for now in snapshot.carbon.now
+        ]
     return ", ".join(gives) or "answers; nothing to tell yet"
 
 

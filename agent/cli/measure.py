@@ -12,6 +12,8 @@ from typing import Any, TextIO
 import click
 import msgspec
 
+from agent.carbon.live import Now
+from agent.carbon.words import Basis
 from agent.cli.common import (
     Failure,
     config_option,
@@ -24,6 +26,7 @@ from agent.cli.common import (
 )
 from agent.cli.measure_host import host_between
 from agent.collector import Found
+from agent.kpi.checked import JOULES_PER_KWH
 from agent.quantities import Component
 from agent.settings import Settings
 from agent.snapshot import Snapshot
@@ -48,6 +51,8 @@ class Measured(msgspec.Struct, frozen=True):
     uncertainty_ratio: float | None
     by_wall: bool
     """The host's energy is a meter's of the whole; else it is the sum of the components."""
+    intensity: Now | None
+    """Of the grid where the host is; None: not known."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -169,7 +174,13 @@ def _difference(
             (p.uncertainty_ratio for p in powers if p.uncertainty_ratio is not None), default=None
         ),
         by_wall=host.by_wall,
+        intensity=_location(after),
     )
+
+
+def _location(snapshot: Snapshot) -> Now | None:
+    known = snapshot.carbon.now if snapshot.carbon is not None else ()
+    return next((now for now in known if now.basis is Basis.LOCATION), None)
 
 
 def _counted_seconds(snapshot: Snapshot) -> float:
@@ -194,8 +205,7 @@ def document(result: Measured) -> dict[str, Any]:
         "uncertainty_ratio": result.uncertainty_ratio,
         "gap_seconds": result.gap_seconds,
         "by_wall": result.by_wall,
-        "co2e_grams": None,
-        "co2e_why": NO_CARBON,
+        **_carbon_document(result),
         "components": [
             {"component": c, "device": d, "source": s, "quality": q, "energy_joules": j}
             for (c, d, s, q), j in sorted(result.components.items())
@@ -203,7 +213,35 @@ def document(result: Measured) -> dict[str, Any]:
     }
 
 
-NO_CARBON = "unknown: this version has no source of grid carbon intensity yet"
+def _grams(result: Measured) -> float | None:
+    """Return what the energy emitted by the grid's location, g."""
+    if result.intensity is None or not result.joules:
+        return None
+    return sum(result.joules.values()) / JOULES_PER_KWH * result.intensity.grams_per_kwh
+
+
+def _carbon_document(result: Measured) -> dict[str, Any]:
+    now = result.intensity
+    if now is None:
+        return {"co2e_grams": None, "co2e_why": NO_CARBON}
+    return {
+        "co2e_grams": _grams(result),
+        "co2e_basis": now.basis.value,
+        "co2e_factor": now.factor.value,
+        "intensity_grams_per_kwh": now.grams_per_kwh,
+        "intensity_source": now.source,
+    }
+
+
+NO_CARBON = "unknown: no carbon intensity is known for host.grid_zone"
+
+
+def _co2e(result: Measured) -> str:
+    grams, now = _grams(result), result.intensity
+    if grams is None or now is None:
+        return NO_CARBON
+    shown = f"{grams:,.3g} g" if grams < 1e6 else f"{grams / 1000:,.1f} kg"
+    return f"{shown} ({now.grams_per_kwh:g} g/kWh: {now.source})"
 
 
 def _print(result: Measured) -> None:
@@ -224,7 +262,7 @@ def _print(result: Measured) -> None:
     print_table("", ["part", "device", "energy", "quality", "source"], rows, right=(2,))
     click.echo(
         f"{result.duration_seconds:.2f} s, mean {watts(result.mean_watts)} W,"
-        f" peak {watts(result.peak_watts)} W; CO2e {NO_CARBON}"
+        f" peak {watts(result.peak_watts)} W; CO2e {_co2e(result)}"
     )
     if result.gap_seconds > 0.5:
         click.echo(f"no figure for {result.gap_seconds:.1f} s of it: the energy is a lower bound")

@@ -57,25 +57,21 @@ def replay(
     """
     from agent.ledger import LedgerError  # noqa: PLC0415
     from agent.replay import Replay, Skipped, VirtualClock, has_work, spacing  # noqa: PLC0415
-    from agent.settings import FlopsSettings  # noqa: PLC0415
-    from agent.site.settings import SiteSettings  # noqa: PLC0415
+    from agent.settings import parse  # noqa: PLC0415
 
     clock = VirtualClock(_start(start))
     skipped = Skipped()
     try:
         intervals = spacing(trace)
-        flops, site = FlopsSettings(), SiteSettings()
-        if config is not None:
-            settings, _ = load_settings(config)
-            flops, site = settings.flops, settings.site
-            intervals |= {
-                name: s.interval_seconds
-                for name, s in settings.collectors.items()
-                if s.interval_seconds is not None
-            }
+        settings = parse("", None, {}) if config is None else load_settings(config)[0]
+        intervals |= {
+            name: s.interval_seconds
+            for name, s in settings.collectors.items()
+            if s.interval_seconds is not None
+        }
         ledger = _ledger(state_dir, clock) if state_dir else None
         with _progress(trace.stat().st_size) as progress:
-            replay = Replay(intervals, ledger, clock, flops, site, match_work=has_work(trace))
+            replay = Replay(intervals, ledger, clock, settings, match_work=has_work(trace))
             result = replay.run(trace, skipped, progress)
     except LedgerError as error:
         raise Failure(str(error)) from error
@@ -163,6 +159,11 @@ def document(result: "Replayed") -> dict[str, Any]:
             "unattributed_joules": result.unattributed_joules,
             "parts_excess_joules": result.excess_joules,
         }
+    if result.emissions.totals:
+        found["emissions"] = [
+            {"scope": key.scope, "basis": key.basis, "stage": key.stage, "grams": grams}
+            for key, grams in result.emissions.totals.items()
+        ]
     if result.flops:
         found["flops"] = [
             {

@@ -1,11 +1,12 @@
 """What waits to be written into the ledger beside the state, and how it is written."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from agent.carbon.intensity import Intensity
 from agent.ledger.folding import fold
 from agent.meter import Posting
 from agent.quarters import QuarterPosting
@@ -26,6 +27,9 @@ class Batch(msgspec.Struct):
     """The newest rows of each meter's file."""
     wall: float = 0.0
     """Unix time at which those rows were seen."""
+    intensities: list[Intensity] = []
+    documents: dict[str, bytes] = {}
+    """Whole texts by name: the newest counts."""
 
     def add(self, newer: "Batch") -> None:
         """Take in what came later."""
@@ -33,12 +37,15 @@ class Batch(msgspec.Struct):
         self.quarters += newer.quarters
         self.records |= newer.records
         self.wall = max(self.wall, newer.wall)
+        self.intensities += newer.intensities
+        self.documents |= newer.documents
         if len(self.postings) > MAX_UNSAVED:
             self.postings = fold(self.postings, MAX_UNSAVED // 2)
 
     def __len__(self) -> int:
         """Return how many rows wait."""
-        return len(self.postings) + len(self.quarters) + len(self.records)
+        rows = len(self.postings) + len(self.quarters) + len(self.records)
+        return rows + len(self.intensities) + len(self.documents)
 
 
 def write_quarters(db: sqlite3.Connection, quarters: Sequence[QuarterPosting]) -> None:
@@ -64,6 +71,37 @@ def write_quarters(db: sqlite3.Connection, quarters: Sequence[QuarterPosting]) -
             )
             for q in quarters
         ],
+    )
+
+
+def write_carbon(
+    db: sqlite3.Connection,
+    intensities: Sequence[Intensity],
+    documents: Mapping[str, bytes],
+    wall: float,
+) -> None:
+    """Keep what was learnt of the grid, and documents. Within the caller's transaction."""
+    db.executemany(
+        "INSERT OR REPLACE INTO intensity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                i.provider,
+                i.zone,
+                i.basis,
+                i.factor,
+                i.origin,
+                i.start,
+                i.end,
+                i.fetched_at,
+                i.grams_per_kwh,
+                i.source,
+            )
+            for i in intensities
+        ],
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO document VALUES (?, ?, ?)",
+        [(name, wall, body) for name, body in documents.items()],
     )
 
 

@@ -4,6 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from agent.carbon.intensity import Intensity
+from agent.carbon.words import Basis, Factor, Origin
 from agent.ledger.errors import LedgerError, explain
 from agent.ledger.opening import VERSION
 from agent.ledger.store import FILE_NAME
@@ -103,6 +105,45 @@ class LedgerReader:
             StoredRecord(MeterRecord(start, end, amount, row), seen_at, replaced_at)
             for start, end, amount, row, seen_at, replaced_at in rows
         ]
+
+    def intensities(self, start: float, end: float) -> list[Intensity]:
+        """Return every version of what providers said of a period, the earliest fetched first."""
+        rows = self._rows(
+            'SELECT zone, provider, start, "end", grams_per_kwh, basis, factor, origin, source,'
+            ' fetched_at FROM intensity WHERE start < ?2 AND "end" > ?1 ORDER BY fetched_at, start',
+            (start, end),
+        )
+        return [
+            Intensity(
+                zone,
+                provider,
+                begin,
+                until,
+                grams,
+                Basis(basis),
+                Factor(factor),
+                Origin(origin),
+                source,
+                fetched_at,
+            )
+            for (
+                zone,
+                provider,
+                begin,
+                until,
+                grams,
+                basis,
+                factor,
+                origin,
+                source,
+                fetched_at,
+            ) in rows
+        ]
+
+    def document(self, name: str) -> bytes | None:
+        """Return the newest text of that name; None: there is none."""
+        rows = self._rows("SELECT body FROM document WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,10 +2,19 @@
 
 import msgspec
 
+from agent.carbon.live import EmissionsState
 from agent.meter import MeterState
 from agent.report_book import ReportState
 from agent.wall import HostState
 from agent.work import WorkState
+
+
+class CarbonState(msgspec.Struct, array_like=True):
+    """What the counters of emissions must know."""
+
+    emissions: EmissionsState = msgspec.field(default_factory=EmissionsState)
+    embodied_wall: float = 0.0
+    """Unix time up to which the stages beside operation are posted."""
 
 
 class AgentState(msgspec.Struct, array_like=True):
@@ -20,3 +29,5 @@ class AgentState(msgspec.Struct, array_like=True):
     """Quarters of an hour that are under way, and where the site's meters stood."""
     host: HostState | None = None
     """The host's energy; None: no wall was ever there."""
+    carbon: CarbonState = msgspec.field(default_factory=CarbonState)
+    """Grams so far."""

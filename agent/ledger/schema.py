@@ -64,6 +64,23 @@ def m002_quarters(db: Any) -> None:
     db["record"].create_index(["meter", "start"])
 
 
+@migrations()
+def m003_carbon(db: Any) -> None:
+    """What providers said of the grid, in every version; and documents, such as the inventory."""
+    db.execute(
+        "CREATE TABLE intensity ("
+        " provider TEXT NOT NULL, zone TEXT NOT NULL, basis TEXT NOT NULL, factor TEXT NOT NULL,"
+        " origin TEXT NOT NULL, start REAL NOT NULL,"
+        ' "end" REAL NOT NULL,'  # Unix time
+        " fetched_at REAL NOT NULL,"
+        " grams_per_kwh REAL NOT NULL,"
+        " source TEXT NOT NULL,"
+        ' PRIMARY KEY (start, "end", provider, zone, basis, factor, origin, fetched_at))'
+        " WITHOUT ROWID"
+    )
+    db["document"].create({"name": str, "written_at": float, "body": bytes}, pk="name")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a ledger to the newest version; each step is one transaction."""
     migrations.apply(Database(connection, execute_plugins=False))

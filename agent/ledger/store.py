@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from agent.ledger.batch import Batch, write_quarters, write_records
+from agent.ledger.batch import Batch, write_carbon, write_quarters, write_records
 from agent.ledger.errors import Corrupt, LedgerError, explain
 from agent.ledger.opening import VERSION, connect, lock, set_aside
 from agent.meter import StreamIdentity
@@ -133,6 +133,8 @@ class Ledger:
                     )
                 if batch.quarters:
                     write_quarters(self._db, batch.quarters)
+                if batch.intensities or batch.documents:
+                    write_carbon(self._db, batch.intensities, batch.documents, batch.wall)
                 for file in batch.records.values():
                     write_records(self._db, file, batch.wall)
         except sqlite3.Error as error:

@@ -33,6 +33,7 @@ Kind = Literal[
     "meter_counter",
     "meter_rate",
     "meter_records",
+    "grid",
 ]
 ESTIMATORS: Final = frozenset({"estimate"})
 """Collectors whose power is a model's when a line does not say its quality."""

@@ -15,6 +15,7 @@ from agent.samples import (
     Accelerator,
     Figures,
     FlopCount,
+    GridValues,
     Inventory,
     MeterCounter,
     MeterRate,
@@ -34,6 +35,7 @@ Other = (
     | MeterCounter
     | MeterRate
     | MeterRecords
+    | GridValues
 )
 
 OTHER_KINDS: Final[dict[str, type[Other]]] = {
@@ -46,6 +48,7 @@ OTHER_KINDS: Final[dict[str, type[Other]]] = {
     "meter_counter": MeterCounter,
     "meter_rate": MeterRate,
     "meter_records": MeterRecords,
+    "grid": GridValues,
 }
 _KIND_OF: Final = {cls: kind for kind, cls in OTHER_KINDS.items()}
 _encode = msgspec.json.Encoder().encode
@@ -93,6 +96,8 @@ def _amounts(sample: Other) -> list[tuple[str, float]]:
             return [("total", sample.total), ("wraps_at", sample.wraps_at or 0.0)]
         case MeterRate():
             return [("per_second", sample.per_second)]
+        case GridValues():
+            return [("grams_per_kwh", value.grams_per_kwh) for value in sample.values]
         case MeterRecords():
             return [("amount", record.amount) for record in sample.records]
         case Accelerator() | Inventory():

@@ -111,7 +111,10 @@ def test_measure_counts_what_the_host_drew(config):
     assert energy["total"] == pytest.approx(expected, rel=0.5)
     assert found["peak_power_watts"] >= found["mean_power_watts"] * 0.9
     assert energy["measured"] > 100  # two sockets that idle at 45 W
-    assert (found["co2e_grams"], "unknown" in found["co2e_why"]) == (None, True)
+    per_kwh = found["intensity_grams_per_kwh"]
+    assert found["co2e_grams"] == pytest.approx(energy["total"] / 3.6e6 * per_kwh)
+    assert "host.grid_zone is not set" in found["intensity_source"]  # the world's average
+    assert (found["co2e_basis"], found["co2e_factor"]) == ("location", "lifecycle")
 
 
 @pytest.mark.parametrize(("code", "status"), [("raise SystemExit(7)", 7), ("", 0)])

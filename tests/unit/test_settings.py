@@ -90,12 +90,12 @@ def test_every_key_is_optional():
     assert settings.agent.state_dir == "/var/lib/wattlas"
     assert settings.interval_of("rapl") == 1.0
     assert settings.collectors["own"] == Own()
-    assert settings.unused_sections == ()
 
 
 def test_the_contracts_own_example_is_right():
     settings = taken(CONTRACT)
-    assert settings.unused_sections == ("carbon", "lifecycle")
+    assert settings.carbon.providers == ("electricitymaps", "static")
+    assert settings.lifecycle.lifetime_years == 5
     assert [meter.name for meter in settings.site.meter] == ["utility-a"]
     assert settings.file == FILE
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from agent.carbon.intensity import Intensity
+from agent.carbon.words import Basis, Factor, Origin
 from agent.quantities import Component, Joules, Quality, Ratio, Seconds, Watts
 from agent.samples import (
     Accelerator,
@@ -14,6 +16,7 @@ from agent.samples import (
     Figure,
     Figures,
     FlopCount,
+    GridValues,
     Inventory,
     MeterCounter,
     MeterRate,
@@ -113,6 +116,26 @@ samples = st.one_of(
         names,
         st.just(0.0),
         st.tuples(st.builds(MeterRecord, amounts, amounts, amounts, st.integers(1, 99))),
+    ),
+    st.builds(
+        GridValues,
+        names,
+        st.just(0.0),
+        st.tuples(
+            st.builds(
+                Intensity,
+                names,
+                names,
+                amounts,
+                amounts,
+                amounts,
+                st.sampled_from(Basis),
+                st.sampled_from(Factor),
+                st.sampled_from(Origin),
+                names,
+                amounts,
+            )
+        ),
     ),
 )
 

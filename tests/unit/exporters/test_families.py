@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 from unit.exporters.made import bare, snapshot, stream, walled
+from unit.exporters.made_carbon import emitting
 from unit.exporters.made_site import at_site
 
 from agent.quantities import Component, Quality
@@ -86,6 +87,18 @@ SITE_CONTRACT = {
 }
 
 
+CARBON_CONTRACT = {
+    "wattlas_grid_carbon_intensity_grams_per_kwh": (
+        "gauge",
+        "grid_zone provider basis factor standing",
+    ),
+    "wattlas_emissions_grams": ("counter", "scope basis stage"),
+    "wattlas_embodied_grams": ("gauge", "asset stage bound"),
+    "wattlas_budget_used_ratio": ("gauge", "budget of"),
+    "wattlas_budget_coverage_ratio": ("gauge", "budget of"),
+}
+
+
 @pytest.mark.parametrize(
     ("name", "of", "accept"),
     [
@@ -93,6 +106,7 @@ SITE_CONTRACT = {
         ("openmetrics.txt", snapshot(), OPENMETRICS),
         ("wall.txt", walled(), ""),
         ("site.txt", at_site(), ""),
+        ("carbon.txt", emitting(), ""),
     ],
 )
 def test_the_page_is_the_golden_one(name, of, accept):
@@ -108,6 +122,7 @@ def test_the_page_is_the_golden_one(name, of, accept):
         (snapshot(), CONTRACT),
         (walled(), CONTRACT | WALL_CONTRACT),
         (at_site(), SITE_CONTRACT),
+        (emitting(), CARBON_CONTRACT),
     ],
 )
 def test_names_types_and_labels_are_the_contracts(of, contract):
@@ -121,7 +136,9 @@ def test_names_types_and_labels_are_the_contracts(of, contract):
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed here")
-@pytest.mark.parametrize("of", [snapshot(), snapshot(resets={}), bare(), walled(), at_site()])
+@pytest.mark.parametrize(
+    "of", [snapshot(), snapshot(resets={}), bare(), walled(), at_site(), emitting()]
+)
 def test_promtool_has_nothing_to_say_but_about_one_name_of_the_contract(of):
     done = subprocess.run(
         ["promtool", "check", "metrics"],
