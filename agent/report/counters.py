@@ -5,7 +5,6 @@ looked, so where points are missing the difference across the hole is one longer
 agent itself does not know is in its gap seconds, which are taken off.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -15,6 +14,7 @@ from agent.report.answers import Series
 from agent.report.engine import Engine, pieces
 from agent.report.failure import ReportError
 from agent.report.fleet_queries import LOOKBACK_SECONDS
+from agent.report.together import together
 from agent.site.cells import Cell
 
 ENERGY: Final = "wattlas_site_energy_joules_total"
@@ -48,12 +48,12 @@ async def find_counters(
     async def ask(metric: str) -> list[Series]:
         query = f"last_over_time({metric}{_selector(site)}[{LOOKBACK_SECONDS}s])"
         found: list[Series] = []
-        for answer in await asyncio.gather(*(engine.range(query, *span, step) for span in spans)):
+        for answer in await together(*(engine.range(query, *span, step) for span in spans)):
             found += answer
             answered()
         return found
 
-    energy, water, gap = await asyncio.gather(ask(ENERGY), ask(WATER), ask(GAP))
+    energy, water, gap = await together(ask(ENERGY), ask(WATER), ask(GAP))
     totals = [*energy, *water]
     sites = sorted({series.labels.get("site", "") for series in totals})
     if len(sites) > 1:

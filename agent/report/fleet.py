@@ -5,7 +5,6 @@ the period: one that came later had not been installed, one that went was taken 
 servers expected in a step, those that were there at both its ends are known, less their own gaps.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import accumulate
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from agent.report.answers import Series
 from agent.report.engine import Engine, pieces
 from agent.report.fleet_queries import HOST, WALL, FleetQueries
+from agent.report.together import together
 from agent.site.cells import Cell
 
 Labels = tuple[tuple[str, str], ...]
@@ -76,7 +76,7 @@ async def find_fleet(
     asked = [queries.energy(), queries.seen(), queries.gap(), queries.work()]
     asked += [queries.busy(), queries.present()]
     asked += [queries.wall(), queries.parts(), queries.walls()] if with_wall else []
-    energy, seen, gap, work, busy, present, *itue = await asyncio.gather(
+    energy, seen, gap, work, busy, present, *itue = await together(
         *(_whole(ask, query, start, end, step) for query in asked)
     )
     known = {
@@ -109,7 +109,7 @@ async def _whole(
 ) -> dict[Labels, Points]:
     """Ask for a query over the period, piece by piece; return points by labels."""
     found: dict[Labels, Points] = defaultdict(dict)
-    for piece in await asyncio.gather(*(ask(query, *ends) for ends in pieces(start, end, step))):
+    for piece in await together(*(ask(query, *ends) for ends in pieces(start, end, step))):
         for series in piece:
             found[tuple(sorted(series.labels.items()))].update(series.points)
     return found
@@ -126,11 +126,11 @@ async def _stays(
 
     async def look(at: float, seconds: float) -> tuple[dict[Labels, float], ...]:
         asked = (queries.first, queries.last, queries.times)
-        answers = await asyncio.gather(*(ask(query(metric, seconds), at, at) for query in asked))
+        answers = await together(*(ask(query(metric, seconds), at, at) for query in asked))
         return tuple(_last_values(answer) for answer in answers)
 
     found: dict[Labels, Stay] = {}
-    for first, last, times in await asyncio.gather(*(look(*span) for span in spans)):
+    for first, last, times in await together(*(look(*span) for span in spans)):
         for labels in first.keys() & last.keys() & times.keys():
             stay = Stay(_name(labels), first[labels], last[labels], round(times[labels]))
             old = found.get(labels, stay._replace(times=0))

@@ -1,6 +1,5 @@
 """A report from a PromQL engine: the site's polled meters and the sum of its agents."""
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -15,6 +14,7 @@ from agent.report.fleet import FleetFound, find_fleet
 from agent.report.fleet_queries import FleetQueries
 from agent.report.gathered import Gathered, Server
 from agent.report.period import step_of
+from agent.report.together import both
 from agent.site.settings import Polled, PrometheusMeter, SiteSettings
 from agent.site.words import Role
 
@@ -41,7 +41,7 @@ async def gather_prometheus(
         label, said = await _agents_site(engine, name, period, answered)
         problems += said
         queries = FleetQueries(int(step), label or "")
-        counters, fleet = await asyncio.gather(
+        counters, fleet = await both(
             find_counters(engine, name, period.start, period.end, step, answered),
             find_fleet(engine, queries, period.start, period.end, answered)
             if label is not None
