@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from agent.accounts import Accounts
-from agent.carbon.activities import loss_ratio
+from agent.carbon.activities import LossesOf, loss_ratio
 from agent.carbon.budget import Records, Used, used
 from agent.carbon.intensity import Intensity
 from agent.carbon.live import Emissions, Key
@@ -93,6 +93,7 @@ class CarbonLive:
         self._settings = settings
         self._emissions = self._made()
         self._inventory: Inventory | None = None
+        self._embodied: Sequence[Embodied] = ()
         self._accelerators: tuple[str, ...] | None = None
         self._energy = _Energy()
         self._learnt: list[Intensity] = []
@@ -172,29 +173,24 @@ class CarbonLive:
 
     def view(self, wall: float) -> CarbonView:
         """Return what exporters show."""
-        parts = self._inventory.parts if self._inventory is not None else ()
         return CarbonView(
             zone=self._settings.host.grid_zone,
             now=self._emissions.now(wall),
             totals=self._emissions.totals(),
-            embodied=[
-                Embodied(part.asset, stage.value, bound.value, grams)
-                for part in parts
-                for stage, span in embodied(part).items()
-                for bound, grams in span.by_bound()
-            ],
+            embodied=self._embodied,
             budgets=self._budgets,
         )
 
     # -- inside -------------------------------------------------------------------------------
 
     def _made(self) -> Emissions:
-        percent = self._settings.carbon.losses_percent
+        carbon = self._settings.carbon
+        percent, of = carbon.losses_percent, LossesOf(carbon.losses_of)
         return Emissions(
             rules(self._settings),
             statics(self._settings),
             self.state.emissions,
-            losses_ratio=None if percent is None else loss_ratio(percent),
+            losses_ratio=None if percent is None else loss_ratio(percent, of),
         )
 
     def _post_embodied(
@@ -225,6 +221,12 @@ class CarbonLive:
         zone = ZoneInfo(settings.site.time_zone)
         self._inventory = assemble(settings.lifecycle, found, accelerators, zone)
         self._documents[INVENTORY] = msgspec.json.encode(self._inventory)
+        self._embodied = [
+            Embodied(part.asset, stage.value, bound.value, grams)
+            for part in self._inventory.parts
+            for stage, span in embodied(part).items()
+            for bound, grams in span.by_bound()
+        ]
 
     def _records(self, budget: Budget) -> Records:
         return Records(

@@ -133,6 +133,9 @@ class CarbonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """For so long the last known value stands when no provider answers; then the static one."""
     losses_percent: float | None = None
     """Transmission and distribution losses, for Scope 3 category 3; unset: not counted."""
+    losses_of: Literal["delivered", "generation"] = "delivered"
+    """Of what losses_percent is a share: of what is delivered (the GHG Protocol's formula), or of
+    what is generated (most statistics)."""
     electricitymaps: ElectricityMapsSettings = ElectricityMapsSettings()
     """`[carbon.electricitymaps]`."""
     watttime: WattTimeSettings = WattTimeSettings()

@@ -159,7 +159,7 @@ def document(result: "Replayed") -> dict[str, Any]:
             "unattributed_joules": result.unattributed_joules,
             "parts_excess_joules": result.excess_joules,
         }
-    if result.emissions.totals:
+    if result.emissions.zone:  # nobody asked what it emitted where the settings name no grid
         found["emissions"] = [
             {"scope": key.scope, "basis": key.basis, "stage": key.stage, "grams": grams}
             for key, grams in result.emissions.totals.items()

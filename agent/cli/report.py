@@ -18,6 +18,7 @@ from agent.cli.common import (
     load_settings,
     print_json,
 )
+from agent.cli.report_carbon import carbon
 from agent.cli.report_print import (
     kpi_document,
     print_kpis,
@@ -45,7 +46,11 @@ def report() -> None:
     Examples:
       wattlas report kpi --from 2026-01-01 --to 2027-01-01
       wattlas report reconcile --from 2026-01-01 --to 2026-07-01
+      wattlas report carbon --html carbon.html
     """
+
+
+report.add_command(carbon)
 
 
 class _Source(NamedTuple):
