@@ -8,12 +8,15 @@ import textwrap
 import types
 import typing
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
 
 from agent import settings
+from agent.carbon.settings import CarbonSettings
 from agent.collector import CollectorSettings, WorkSettings, find_collectors
+from agent.lifecycle.settings import LifecycleSettings
 from agent.site.settings import MeterCommon, SiteSettings
 
 MADE = "Made by scripts/reference from the code; change it there."
@@ -25,6 +28,8 @@ SECTIONS = {
     "work": WorkSettings,
     "flops": settings.FlopsSettings,
     "site": SiteSettings,
+    "carbon": CarbonSettings,
+    "lifecycle": LifecycleSettings,
 }
 
 
@@ -91,6 +96,8 @@ def fields(cls: type[Any]) -> Iterator[tuple[str, Any, str]]:
 
 def nested(kind: Any) -> tuple[str, tuple[type[Any], ...]] | None:
     """Return the end of a table's header and its types, where a field is tables of its own."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return "", (kind,)
     match typing.get_origin(kind), typing.get_args(kind):
         case builtins.dict, (_, type() as cls) if issubclass(cls, msgspec.Struct):
             return "NAME]", (cls,)
@@ -111,7 +118,7 @@ def with_nested(table: Table) -> Iterator[Table]:
             continue
         end, kinds = below
         name = table.header.strip("[]") + "." + field.name
-        inner = f"[{name}.{end}" if end == "NAME]" else f"[[{name}]]"
+        inner = {"": f"[{name}]", "NAME]": f"[{name}.NAME]", "]": f"[[{name}]]"}[end]
         if len(kinds) == 1:
             yield from with_nested(Table(inner, docs[field.name], kinds[0]))
             continue
@@ -159,13 +166,6 @@ def settings_page() -> str:
                 shown = "must be given"
             lines.append(f"| `{key}` | {shown} | {doc} |")
         lines.append("")
-    lines += [
-        (
-            "`[carbon]` and `[lifecycle]` are read past: this version does not use them yet, and"
-            " `wattlas check` says so."
-        ),
-        "",
-    ]
     return "\n".join(lines)
 
 
@@ -202,6 +202,8 @@ def example(cls: type[Any], key: str, doc: str) -> str:
     for kind in (field.type, *typing.get_args(field.type)):
         if typing.get_origin(kind) is typing.Literal:
             return toml(typing.get_args(kind)[0])
+    if date in typing.get_args(field.type):
+        return doc.partition("e.g. ")[2].partition(";")[0] or "2026-01-31"
     if field.type is str:
         return toml(doc.partition('e.g. "')[2].partition('"')[0] or "…")
     return "1.0"
