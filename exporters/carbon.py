@@ -19,12 +19,18 @@ def carbon_families(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _operation(carbon: CarbonView | None) -> Iterator[Metric]:
+    labels = ["grid_zone", "provider", "basis", "factor"]
     intensity = GaugeMetricFamily(
         "wattlas_grid_carbon_intensity_grams_per_kwh",
         "What a kWh of the grid emits now. basis: location, market (contracts are only in reports),"
-        " marginal (never counted). standing: measured, estimated, forecast, average (a yearly"
-        " figure), held (the last known), location (in place of a market figure).",
-        labels=["grid_zone", "provider", "basis", "factor", "standing"],
+        " marginal (never counted).",
+        labels=labels,
+    )
+    standing = GaugeMetricFamily(
+        "wattlas_grid_carbon_intensity_info",
+        "How that intensity was obtained; always 1. standing: measured, estimated, forecast,"
+        " average (a yearly figure), held (the last known), location (a market figure is missing).",
+        labels=[*labels, "standing"],
     )
     emissions = CounterMetricFamily(
         "wattlas_emissions_grams",
@@ -35,11 +41,12 @@ def _operation(carbon: CarbonView | None) -> Iterator[Metric]:
     )
     if carbon is not None:
         for now in carbon.now:
-            labels = [carbon.zone, now.provider, now.basis, now.factor, now.standing]
-            intensity.add_metric(labels, now.grams_per_kwh)
+            values = [carbon.zone, now.provider, now.basis, now.factor]
+            intensity.add_metric(values, now.grams_per_kwh)
+            standing.add_metric([*values, now.standing], 1)
         for key, grams in carbon.totals.items():
             emissions.add_metric([key.scope, key.basis or "", key.stage], grams)
-    yield from (intensity, emissions)
+    yield from (intensity, standing, emissions)
 
 
 def _life(carbon: CarbonView | None) -> Iterator[Metric]:

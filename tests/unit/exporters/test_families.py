@@ -88,10 +88,8 @@ SITE_CONTRACT = {
 
 
 CARBON_CONTRACT = {
-    "wattlas_grid_carbon_intensity_grams_per_kwh": (
-        "gauge",
-        "grid_zone provider basis factor standing",
-    ),
+    "wattlas_grid_carbon_intensity_grams_per_kwh": ("gauge", "grid_zone provider basis factor"),
+    "wattlas_grid_carbon_intensity_info": ("gauge", "grid_zone provider basis factor standing"),
     "wattlas_emissions_grams": ("counter", "scope basis stage"),
     "wattlas_embodied_grams": ("gauge", "asset stage bound"),
     "wattlas_budget_used_ratio": ("gauge", "budget of"),
