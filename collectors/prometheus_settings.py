@@ -32,7 +32,7 @@ Kind = Literal[
     "slice_attributed_watts",
 ]
 ComponentName = Literal[
-    "accelerator", "gpu", "cpu", "dram", "storage", "nic", "fan", "psu", "platform"
+    "accelerator", "gpu", "cpu", "dram", "storage", "nic", "fan", "psu", "platform", "host"
 ]
 FIGURES: Final = frozenset(Figure)
 ENERGY: Final = "energy_joules_total"
@@ -96,7 +96,7 @@ class PageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ca_file: str = ""
     """PEM certificates that may have signed the page's; "": those of the system."""
     component: ComponentName = "accelerator"
-    """Which part of the server its devices are."""
+    """Which part of the server its devices are; host: meters of the whole, such as PDU outlets."""
     device: str = ""
     """The devices' label: what tells them apart and stays, e.g. "{uuid}"."""
     name: str = ""

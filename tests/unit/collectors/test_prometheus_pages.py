@@ -158,6 +158,24 @@ def test_amd_as_documented_with_a_partitioned_board(pages):
     }
 
 
+def test_the_outlets_of_a_pdu_are_the_whole_servers_meter(pages):
+    pages.set(
+        'pdu_watts{outlet="7"} 210.5\npdu_watts{outlet="8"} 189.5\npdu_watts{outlet="9"} 55\n'
+    )
+    series = [
+        {"metric": "pdu_watts", "kind": "power_watts", "match": {"outlet": outlet}}
+        for outlet in ("7", "8")
+    ]
+    page = {"url": pages.url(), "device": "outlet-{outlet}", "component": "host"}
+    host = Host({"page": {"pdu": page | {"series": series}}})
+    found = host.collect()
+    powers = {s.device: s.watts for s in found if isinstance(s, PowerReading)}
+    assert powers == {"outlet-7": 210.5, "outlet-8": 189.5}
+    assert {s.component for s in found} == {Component.HOST}
+    (listed,) = [s.devices for s in found if isinstance(s, Inventory)]
+    assert set(listed) == {"outlet-7", "outlet-8"}
+
+
 def test_no_page_is_absent():
     with pytest.raises(Absent) as caught:
         Host({}).collect()
