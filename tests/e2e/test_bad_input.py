@@ -9,7 +9,7 @@ from e2e.agents import powerless, settings, wattlas
 
 from agent.ledger import Ledger
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel]
 
 
 def complaint(result, status):

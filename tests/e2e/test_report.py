@@ -13,7 +13,7 @@ from agent.ledger.batch import Batch
 from agent.quarters import QuarterPosting, Series
 from agent.samples import MeterRecord, MeterRecords
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel]
 
 CSV_SITE = """
 [site]

@@ -10,7 +10,7 @@ from unit.report.made_carbon import DAY, ENERGY, HOUR, JANUARY, KWH, intensity, 
 
 from agent.quarters import Series
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel]
 BOOKED = Series("emission", "2 location operation", "g")
 SPAN = ("--from", "2025-01-01", "--to", "2025-01-05")
 

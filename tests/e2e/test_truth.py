@@ -28,7 +28,7 @@ from agent.quantities import Quality
 from agent.wall import HostState
 
 __all__ = ["fault_library"]
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(600)]
 
 PLAN = Plan(
     directory="",
