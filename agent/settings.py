@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from agent.alerts import AlertSettings, AllLimits, all_limits, check_alerts
 from agent.carbon.checks import check_carbon
 from agent.carbon.settings import CarbonSettings
 from agent.carbon.static import Refusal, either_static_intensity
@@ -91,6 +92,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     site: SiteSettings = SiteSettings()
     carbon: CarbonSettings = CarbonSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Settings:
     site: SiteSettings
     carbon: CarbonSettings
     lifecycle: LifecycleSettings
+    alerts: AllLimits
     paths: Paths
     collectors: Mapping[str, CollectorSettings]
 
@@ -183,6 +186,7 @@ def parse(
         site=file.site,
         carbon=_with_family(file.carbon, file.host.grid_zone, raw.get("carbon", {})),
         lifecycle=file.lifecycle,
+        alerts=all_limits(raw.get("alerts", {})),
         paths=Paths(procfs=Path(file.paths.procfs), sysfs=Path(file.paths.sysfs)),
         collectors={name: chosen.get(name, cls()) for name, cls in collectors.items()},
     )
@@ -234,6 +238,7 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
     of_sections = chain(
         ((("site", *k), why) for k, why in check_site(settings.site)),
         ((("carbon", *k), why) for k, why in check_carbon(settings.carbon, settings.site)),
+        ((("alerts", *k), why) for k, why in check_alerts(settings.alerts)),
     )
     for section_key, why in of_sections:
         raise wrong(section_key, why)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agent import settings
+from agent.alerts import AlertSettings
 from agent.carbon.settings import CarbonSettings
 from agent.collector import CollectorSettings, WorkSettings, find_collectors
 from agent.lifecycle.settings import LifecycleSettings
@@ -30,6 +31,7 @@ SECTIONS = {
     "site": SiteSettings,
     "carbon": CarbonSettings,
     "lifecycle": LifecycleSettings,
+    "alerts": AlertSettings,
 }
 
 

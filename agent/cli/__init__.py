@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "replay": "Drive the meter with a recorded trace on virtual time.",
     "report": "PUE and its family over any period; bills against meters.",
     "work": "Report useful work done, from scripts.",
+    "rules": "The recording rules and alerts for Prometheus, with your thresholds.",
+    "dashboards": "Write the Grafana dashboards, rules and sample settings to a directory.",
     "completion": "Print the shell completion for bash, zsh or fish.",
 }
 

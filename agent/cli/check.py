@@ -21,7 +21,7 @@ from agent.cli.common import (
 from agent.cli.findings import Finding
 from agent.collector import Found
 from agent.quantities import Component
-from agent.samples import FlopCount, GridValues, Sample, WorkCounter, WorkDone
+from agent.samples import Figures, FlopCount, GridValues, Sample, WorkCounter, WorkDone
 from agent.settings import Settings
 from agent.snapshot import Snapshot
 
@@ -126,6 +126,8 @@ def _gives(name: str, snapshot: Snapshot, kinds: set[type[Sample]]) -> str:
     seen = dict.fromkeys(u.component.value for u in snapshot.utilization if u.collector == name)
     if seen:
         gives.append("utilisation of " + ", ".join(seen))
+    if Figures in kinds and not streams:
+        gives.append("clocks, temperatures or throttling")
     if FlopCount in kinds:
         gives.append("floating-point operations")
     if kinds & {WorkDone, WorkCounter}:

@@ -75,7 +75,11 @@ def _formula(parts: Mapping[str, float]) -> str:
 
 
 def _rate(view: MeterView | None) -> str:
-    if view is None or view.rate is None:
+    if view is None:
+        return ""
+    if view.celsius is not None:
+        return f", {view.celsius:.1f} °C"
+    if view.rate is None:
         return ""
     if view.quantity is Quantity.WATER:
         return f", {view.rate:,.3f} l/s"

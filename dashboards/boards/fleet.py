@@ -1,0 +1,5 @@
+"""To be drawn."""
+
+from dashboards.boards.frame import Board
+
+FLEET = Board("fleet", "", ())
