@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from agent.carbon.intensity import Intensity
-from agent.devices import AcceleratorView, Devices
+from agent.devices import AcceleratorView, Devices, PartView
 from agent.meter import Meter, MeterState, StreamIdentity, StreamView
 from agent.quantities import Component, Quality, Seconds
 from agent.samples import (
@@ -16,6 +16,7 @@ from agent.samples import (
     MeterCounter,
     MeterRate,
     MeterRecords,
+    MeterTemperature,
     PowerReading,
     Sample,
     SiteReading,
@@ -84,7 +85,7 @@ class Accounts:
                 case Inventory():
                     self.devices.take(sample)
                     inventories.append(sample)
-                case MeterCounter() | MeterRate() | MeterRecords():
+                case MeterCounter() | MeterRate() | MeterTemperature() | MeterRecords():
                     self.site_readings.append(sample)
                 case GridValues():
                     self.intensities += sample.values
@@ -151,6 +152,10 @@ class Accounts:
     def accelerators(self, now: float) -> list[AcceleratorView]:
         """Return every accelerator with what is known of it."""
         return self.devices.views(now)
+
+    def parts(self, now: float) -> Sequence[PartView]:
+        """Return what is known of other parts: clocks, temperatures, throttling."""
+        return self.devices.parts(now)
 
     def peaks(self, views: Sequence[AcceleratorView]) -> dict[tuple[Scope, str], float]:
         """Return dense peaks in FLOP/s by scope and precision.

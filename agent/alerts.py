@@ -36,7 +36,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     idle_load_ratio: float = 0.05
     """A host or accelerator whose mean utilisation over an hour is below this is idle."""
     idle_waste_ratio: float = 0.2
-    """Share of a site's power that idle hosts and accelerators draw, for an hour, that is waste."""
+    """Share of the power of a site's hosts that idle ones and idle accelerators draw, for an hour:
+    above this `WattlasIdleWaste` fires."""
     pue_target_ratio: float = 1.5
     """PUE over the last 24 hours that is the most a site should have. 1.5 is Guangdong's and other
     Chinese provinces' limit for existing sites; new ones are asked for 1.3 or less."""
@@ -55,14 +56,28 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     burn_3d_ratio: float = 1.0
     """The same over 3 days (and 6 hours): warning."""
     throttled_ratio: float = 0.1
-    """Share of the time for which a device's clocks are held down by heat or a power limit."""
+    """Share of the time for which a device's clocks are held down by heat, by a power brake, or by
+    a power limit that was lowered."""
+    power_limit_drop_ratio: float = 0.05
+    """By which share of what they were a day ago the enforced power limits of a host's
+    accelerators must be lower for `WattlasPowerCapped`: running at the usual limit is ordinary."""
     power_missing_ratio: float = 0.1
-    """Share of the time for which a host's power is not wholly known."""
+    """Share of an hour for which a host's power, or a site's meter, is not wholly known."""
+    meter_silent_minutes: float = 30.0
+    """Since a meter of a site was last read, min; more than twice the longest interval of yours."""
+    agents_down_ratio: float = 0.2
+    """Share of a site's agents that may not answer; if more do not, and more than one, somebody is
+    woken."""
     estimated_rise_ratio: float = 0.1
     """Rise of the estimated share of a host's energy over the same hour a day ago (0.1: by ten
     points of a hundred)."""
     collector_slow_seconds: float = 1.0
-    """Time that a reading of one collector may take, s."""
+    """Time that a reading of one collector may take, s: of those that read the host itself."""
+    collector_slow_remote_seconds: float = 8.0
+    """The same of those that ask another device, or run a tool: BMC, meters, pages, npu-smi, s. The
+    grid's providers have no such limit."""
+    collector_failures_per_hour: float = 60.0
+    """Failed readings of a collector, or of one of its sources, that are too many in an hour."""
     crosscheck_ratio: float = 0.05
     """By how much a device's energy counter and its power sensor's integral may differ."""
     grid_stale_hours: float = 6.0
@@ -70,6 +85,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     provider is set."""
     restarts_per_hour: float = 3.0
     """Starts of the agent in an hour that are too many."""
+    ticks_skipped_per_minute: float = 6.0
+    """Ticks that may be left out in a minute, because the one before ran."""
+    ledger_failures_per_hour: float = 10.0
+    """Failed writes of a ledger in an hour that are too many."""
+    ledger_unsaved_postings: float = 50.0
+    """Rows of detail that may wait for the disk; mostly there is none."""
     electricity_price_per_kwh: float | None = None
     """What a kWh costs, in `currency`; unset: no money is shown."""
     currency: str = "EUR"

@@ -90,6 +90,8 @@ class App:
         now, wall = self._clock.boottime(), self._clock.wall()
         meter = self._accounts.meter
         boot = boot_id(self._settings.paths, meter.state, now)
+        same_boot = boot == meter.state.boot_id
+        self._accounts.devices.recall(self._totals, now, same_boot=same_boot)
         self._reporting.listen(self._accounts)
         meter.begin(boot, now, wall)
         self._reporting.begin(boot, self._accounts)
@@ -176,6 +178,7 @@ class App:
             for reason, count in failures.items():
                 self._totals[f"failures {name} {reason}"] = count
         self._totals["ledger_failures"] = self._ledger_failures + self._ledger.status().failures
+        accounts.devices.remember(self._totals)
         reporting = self._reporting
         state = self._encode(
             AgentState(

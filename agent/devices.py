@@ -1,6 +1,9 @@
-"""The accelerators of one host and what is known of each, whichever collector said it. Pure."""
+"""The accelerators of one host and what is known of each, whichever collector said it. Pure.
 
-from collections.abc import Mapping
+What is known of other parts (a CPU's clock and temperature) is kept here too.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -15,12 +18,23 @@ STALE_SECONDS: Final = 90.0
 SWEEP_SECONDS: Final = 10.0
 
 Slot = tuple[Figure, str]
+THROTTLED: Final = "throttled"
+ACCELERATORS: Final = frozenset({Component.GPU, Component.ACCELERATOR})
+"""Each says what it is, and is shown with that; other parts are shown as they come."""
 
 
 class AcceleratorView(msgspec.Struct, frozen=True):
     """One accelerator now."""
 
     about: Accelerator
+    figures: Mapping[Slot, float]
+
+
+class PartView(msgspec.Struct, frozen=True):
+    """What is known now of a part that is no accelerator."""
+
+    component: Component
+    device: str
     figures: Mapping[Slot, float]
 
 
@@ -38,6 +52,9 @@ class Devices:
         self.changes = 0
         """How often what the devices are has changed."""
         self._swept = float("-inf")
+        self._parts: tuple[PartView, ...] | None = ()
+        """None: to be made anew."""
+        self._remembered: Sequence[PartView] = ()
         self.scopes: dict[str, Scope] = {}
         """What a report may call a device: its label, its index, its PCI address."""
 
@@ -56,11 +73,7 @@ class Devices:
 
     def views(self, now: float) -> list[AcceleratorView]:
         """Return every accelerator with the figures that are known at `now`, s of boottime."""
-        if now - self._swept > SWEEP_SECONDS:
-            self._swept = now
-            for slots in self._figures.values():
-                for slot in [k for k, (_, at) in slots.items() if now - at > STALE_SECONDS]:
-                    del slots[slot]
+        self._sweep(now)
         return [
             AcceleratorView(
                 about, {slot: v for slot, (v, _) in self._figures.get(scope, {}).items()}
@@ -68,8 +81,60 @@ class Devices:
             for scope, about in self._about.items()
         ]
 
+    def parts(self, now: float) -> Sequence[PartView]:
+        """Return the other parts with what is known of them at `now`, s of boottime.
+
+        It is made anew when something came or went, not at every tick.
+        """
+        self._sweep(now)
+        if self._parts is None:
+            self._parts = tuple(
+                PartView(scope.component, scope.device, {slot: v for slot, (v, _) in slots.items()})
+                for scope, slots in self._figures.items()
+                if slots and scope.component not in ACCELERATORS
+            )
+        return self._parts
+
+    def remember(self, totals: dict[str, float]) -> None:
+        """Write into `totals` what a restart within this boot must not lose: throttling in s."""
+        if self._parts is None or self._parts is self._remembered:
+            return
+        self._remembered = self._parts
+        for part in self._parts:
+            for (figure, which), value in part.figures.items():
+                if figure is Figure.THROTTLED:
+                    key = f"{THROTTLED}\t{part.component.value}\t{part.device}\t{which}"
+                    totals[key] = value
+
+    def recall(self, totals: dict[str, float], now: float, *, same_boot: bool) -> None:
+        """Show that again until it is read, or, after a boot, forget it: it is counted since boot.
+
+        A counter that is away for the first scrape after a restart would have a hole.
+        """
+        for key in [key for key in totals if key.startswith(THROTTLED + "\t")]:
+            if not same_boot:
+                del totals[key]
+                continue
+            _, component, device, which = key.split("\t")
+            slots = self._figures.setdefault(Scope(Component(component), device), {})
+            slots[Figure.THROTTLED, which] = (totals[key], now)
+            self._parts = None
+
+    def _sweep(self, now: float) -> None:
+        """Forget what was not renewed for too long."""
+        if now - self._swept <= SWEEP_SECONDS:
+            return
+        self._swept = now
+        for scope, slots in self._figures.items():
+            for slot in [k for k, (_, at) in slots.items() if now - at > STALE_SECONDS]:
+                del slots[slot]
+                if scope.component not in ACCELERATORS:
+                    self._parts = None
+
     def _take_figures(self, sample: Figures) -> None:
         scope = Scope(sample.component, sample.device)
+        if sample.component not in ACCELERATORS:
+            self._parts = None
         slots = self._figures.setdefault(scope, {})
         only = self._only.setdefault(scope, sample.collector)
         if only == sample.collector:

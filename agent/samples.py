@@ -67,13 +67,14 @@ class Utilization(msgspec.Struct, frozen=True, gc=False):
 class Figure(Word):
     """What else is known of an accelerator; each is the metric `wattlas_gpu_<value>`.
 
-    In brackets: what the second label tells apart.
+    In brackets: what the second label tells apart. Of other parts three are known, as
+    `wattlas_component_<value>`: temperature, clock and throttling.
     """
 
     MEMORY_USED = "memory_used_bytes"
     MEMORY_TOTAL = "memory_total_bytes"
     TEMPERATURE = "temperature_celsius"
-    """[sensor: core, memory, hotspot]"""
+    """[sensor: core, memory, hotspot; of a CPU package, tdie, tctl]"""
     CLOCK = "clock_hertz"
     """Actual clocks, not maxima. [clock: sm, memory]"""
     POWER_LIMIT = "power_limit_watts"
@@ -122,7 +123,7 @@ class Inventory(msgspec.Struct, frozen=True, gc=False):
 
 
 class Figures(msgspec.Struct, frozen=True, gc=False):
-    """Some figures of one accelerator. Those that were not read this time are left out."""
+    """Some figures of one accelerator, or of a CPU. Those not read this time are left out."""
 
     collector: str
     component: Component
@@ -217,6 +218,15 @@ class MeterRate(msgspec.Struct, frozen=True, gc=False):
     per_second: float
 
 
+class MeterTemperature(msgspec.Struct, frozen=True, gc=False):
+    """One reading of a site's thermometer, in degrees Celsius."""
+
+    collector: str
+    meter: str
+    at: Seconds
+    celsius: float
+
+
 class MeterRecord(msgspec.Struct, frozen=True, gc=False):
     """One row of an invoice or certificate: so much between two moments."""
 
@@ -249,5 +259,5 @@ class GridValues(msgspec.Struct, frozen=True, gc=False):
 
 Energy = EnergyCounter | PowerReading
 Work = FlopCount | WorkDone | WorkCounter
-SiteReading = MeterCounter | MeterRate | MeterRecords
+SiteReading = MeterCounter | MeterRate | MeterTemperature | MeterRecords
 Sample = Energy | Utilization | Accelerator | Inventory | Figures | Work | SiteReading | GridValues

@@ -7,7 +7,7 @@ import msgspec
 from agent.accounts import Accounts
 from agent.carbon.budget import Used
 from agent.carbon.live import Key, Now
-from agent.devices import AcceleratorView
+from agent.devices import AcceleratorView, PartView
 from agent.kpi.result import Kpi
 from agent.meter import Meter, StreamView
 from agent.quantities import Component, Quality, Seconds
@@ -147,6 +147,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     carbon: CarbonView | None = None
     walled: WallView | None = None
     """None: no meter of the whole server was ever there."""
+    parts: Sequence[PartView] = ()
+    """Clocks, temperatures and throttling of parts that are no accelerators."""
 
 
 def picture(
@@ -197,6 +199,7 @@ def picture(
         site=site,
         carbon=carbon,
         walled=_walled(accounts, now),
+        parts=accounts.parts(now),
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from engines import Fleet, Prometheus
+from engines.prometheus import BLOCK_SECONDS
 
 from agent.alerts import all_limits
 from dashboards.rules import groups, rules_file
@@ -28,7 +29,6 @@ from dashboards.rules.record_efficiency import BY_LOAD, RELATIVE_28D, RELATIVE_3
 
 BACK_SECONDS = 75 * 60
 STEP = 60.0
-BLOCK_SECONDS = 7200.0
 DAY = 86400.0
 CONFIG = """global: {evaluation_interval: 1m}
 rule_files: [rules.yml]
@@ -66,12 +66,12 @@ def recorded(fleet: Fleet) -> Iterator[tuple[str, str, float]]:
 
 
 def history(fleet: Fleet, folder: Path, end: float) -> Iterator[Path]:
-    """Write one file for each two hours of four weeks; yield it, and remove it afterwards."""
+    """Write one file for each block of four weeks; yield it, and remove it afterwards."""
     series = sorted(recorded(fleet))
     first = (end - 28 * DAY) // BLOCK_SECONDS * BLOCK_SECONDS
     page = folder / "history.txt"
     for start in itertools.takewhile(lambda t: t < end, itertools.count(first, BLOCK_SECONDS)):
-        step = 300.0 if start > end - 7.2 * DAY else 3600.0
+        step = 300.0 if start > end - 8 * DAY else 3600.0
         times = [t for n in range(int(BLOCK_SECONDS / step)) if (t := start + n * step) < end]
         with page.open("w") as file:
             for name, lines in itertools.groupby(series, key=lambda one: one[0]):

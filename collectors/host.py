@@ -34,14 +34,14 @@ import psutil  # type: ignore[import-untyped]
 from agent.collector import BlockingCollector, CollectorSettings, Context, Problem, Transient
 from agent.quantities import Component, Ratio, Seconds
 from agent.samples import Sample, Utilization
-from collectors.sysfs import Unreadable, names, optional_int
+from collectors.sysfs import Unreadable, optional_int
+from collectors.topology import packages_of_cpus
 
 BITS_PER_BYTE: Final = 8
 SLACK_SECONDS: Final = 0.1
 """A tick may come this much early; waiting for the next one would make 15 s of it 16 s."""
 _NOT_BUSY: Final = ("idle", "iowait", "steal")
 _GUEST: Final = ("guest", "guest_nice")
-_CPU: Final = re.compile(r"cpu(\d{1,6})")
 _VIRTUAL_DISK: Final = re.compile(r"(loop|ram|zram|dm-|md|sr|fd|nbd)\d.*")
 _PARTITION: Final = re.compile(r"((sd|hd|vd|xvd)[a-z]+|(nvme\d+n|mmcblk)\d+p)\d+")
 _UNPARSABLE: Final = (
@@ -212,23 +212,8 @@ def _memory(at: Seconds) -> list[Sample]:
 
 
 def _packages(sysfs: Path) -> list[int]:
-    """Return the socket of each CPU that is online, by CPU number; none if that is not told.
-
-    The topology folder of a CPU is there only while the CPU is online
-    (Documentation/admin-guide/cputopology.rst).
-    """
-    top = sysfs / "devices/system/cpu"
-    numbers = sorted(int(match[1]) for name in names(top) if (match := _CPU.fullmatch(name)))
-    found: list[int] = []
-    for number in numbers:
-        path = top / f"cpu{number}/topology"
-        if path.is_dir():
-            package = optional_int(sysfs, path / "physical_package_id")
-            if package is None:
-                return []
-            # Some ARM and VM firmware does not say, which reads as -1: then there is one.
-            found.append(max(package, 0))
-    return found
+    """Return the socket of each CPU that is online, in their order; none if that is not told."""
+    return list(packages_of_cpus(sysfs).values())
 
 
 def _is_whole_disk(sysfs: Path, name: str) -> bool:

@@ -52,9 +52,11 @@ class MeterHttp(Metering[HttpMeter]):
 
     async def poll(self, meter: HttpMeter) -> Sequence[Part]:
         """Ask for the document and look up the meter's values in it. Raises `Transient`."""
-        if not meter.energy and not meter.power:
+        if not meter.energy and not meter.power and not meter.temperature:
             raise Transient(
-                "neither energy nor power says where its value is", "settings", "set one of them"
+                "neither energy nor power nor temperature says where its value is",
+                "settings",
+                "set one of them",
             )
         access = Access(meter.token_file, meter.user, meter.password_file, meter.ca_file)
         timeout = self.timeout_seconds(meter)
@@ -80,6 +82,8 @@ class MeterHttp(Metering[HttpMeter]):
             parts.append(_part(document, meter.energy, where, *energy))
         if meter.power:
             parts.append(_part(document, meter.power, where, meter.power_unit))
+        if meter.temperature:
+            parts.append(_part(document, meter.temperature, where, meter.temperature_unit))
         return parts
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import ClassVar, Final, NamedTuple
 
 from agent.collector import Context, Transient
-from agent.samples import MeterRate
+from agent.samples import MeterRate, MeterTemperature
 from agent.site.settings import ModbusMeter
 from agent.worker import Worker
 from collectors.metering import MAX_PER_SECOND, Metering, MeteringSettings, Part, Value
@@ -121,6 +121,8 @@ class MeterModbus(Metering[ModbusMeter]):
 
         def amount(reading: Reading, number: float) -> float:
             sample = self.sample(meter, Value(number, reading.register.unit))
+            if isinstance(sample, MeterTemperature):
+                return sample.celsius
             return sample.per_second if isinstance(sample, MeterRate) else sample.total
 
         for reading in readings:
@@ -193,7 +195,7 @@ def _wanted(meter: ModbusMeter) -> list[Reading]:
                 f"map {meter.map!r} is not known", "settings", f"known: {', '.join(known_maps())}"
             )
         energy, power, absent = found.energy, found.power, found.absent
-    pairs = (("energy", energy), ("power", power))
+    pairs = (("energy", energy), ("power", power), ("temperature", meter.temperature))
     wanted = [Reading(what, register, (), absent) for what, register in pairs if register]
     if not wanted:
         raise Transient("no register is named", "settings", "give map, or energy, power or both")

@@ -16,9 +16,9 @@ import msgspec
 
 from agent.collector import Absent, CollectorSettings, Context, Problem, Transient
 from agent.quantities import Seconds
-from agent.samples import MeterCounter, MeterRate, Sample
+from agent.samples import MeterCounter, MeterRate, MeterTemperature, Sample
 from agent.site.settings import PolledCommon
-from agent.site.units import Unit, unit_of
+from agent.site.units import Unit, celsius, unit_of
 from agent.site.words import Quantity, Role
 
 KEPT: Final = 10_000
@@ -220,14 +220,19 @@ class Metering(Generic[M]):
             first = Transient(why, failures[0].reason, failures[0].remedy)
             state.mark(meter.name, first, failed=not taken)
 
-    def sample(self, meter: M, value: Value) -> MeterCounter | MeterRate:
+    def sample(self, meter: M, value: Value) -> MeterCounter | MeterRate | MeterTemperature:
         """Convert to base units. Raises `Transient` where it is no figure of this meter."""
         unit = self._unit(meter, value.unit)
         amount = value.number * unit.factor
-        most = meter.max_per_second or MAX_PER_SECOND[unit.quantity]
         at = Seconds(self.context.clock.boottime())
         if not isfinite(amount):
             raise Transient(f"gives no number ({value.number})", "garbage", _LOOK)
+        if unit.quantity is Quantity.TEMPERATURE:
+            try:
+                return MeterTemperature(self.name, meter.name, at, celsius(value.number, unit))
+            except ValueError as error:
+                raise Transient(str(error), "garbage", _LOOK) from None
+        most = meter.max_per_second or MAX_PER_SECOND[unit.quantity]
         if not unit.is_rate:
             if not 0 <= amount <= most * MOST_SECONDS:
                 raise Transient(f"its total is {value.number:g} {unit.name}", "garbage", _LOOK)

@@ -26,7 +26,7 @@ class Reading(NamedTuple):
     """A register as it was read."""
 
     what: str
-    """energy or power, as the settings call it."""
+    """energy, power or temperature, as the settings call it."""
     register: Register
     words: tuple[int, ...]
     absent: str = ""

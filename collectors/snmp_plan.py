@@ -106,7 +106,7 @@ class Plan(NamedTuple):
         return Value(total * scale, unit, None if wraps_at is None else wraps_at * scale)
 
     def _lacking(self, why: str) -> "Lacking":
-        remedy = "mend energy_oid or power_oid in the settings"
+        remedy = "mend the OID in the settings"
         if self.is_map:
             remedy = "look whether map and index fit the device; docs/meters-snmp.md says how"
         return Lacking(why, "nothing", remedy)
@@ -164,6 +164,13 @@ def plan_of(meter: SnmpMeter) -> Plan:
             meter.energy_wraps_at,
         ),
         ("power_oid", meter.power_oid, meter.power_unit, meter.power_scale, None),
+        (
+            "temperature_oid",
+            meter.temperature_oid,
+            meter.temperature_unit,
+            meter.temperature_scale,
+            None,
+        ),
     ):
         if not oid:
             continue

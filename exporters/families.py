@@ -10,6 +10,7 @@ from agent.snapshot import Snapshot
 from exporters.accelerators import accelerator_families
 from exporters.carbon import carbon_families
 from exporters.host import host_families
+from exporters.parts import part_families
 from exporters.site import site_families
 from exporters.work import work_families
 
@@ -31,6 +32,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     """Yield every family, those without samples too: the reference is made from this."""
     yield from _info(snapshot)
     yield from _components(snapshot)
+    yield from part_families(snapshot)
     yield from host_families(snapshot)
     yield from accelerator_families(snapshot)
     yield from work_families(snapshot)

@@ -65,6 +65,12 @@ def _meters(site: SiteView | None) -> Iterator[Metric]:
         " again.",
         labels=_METER,
     )
+    temperature = GaugeMetricFamily(
+        "wattlas_site_temperature_celsius",
+        "Temperature of the air outside, or of that which cools the IT equipment (role), by a"
+        " thermometer of the site; absent while it is silent. In no KPI.",
+        labels=_METER,
+    )
     resets = CounterMetricFamily(
         "wattlas_site_meter_resets",
         "How often a meter's register began anew: replaced, reset, or misread.",
@@ -73,14 +79,18 @@ def _meters(site: SiteView | None) -> Iterator[Metric]:
     for meter in site.meters if site is not None else ():
         assert site is not None
         labels = [site.name, meter.name, meter.role]
+        silent.add_metric(labels, meter.silent_seconds)
+        if meter.quantity is Quantity.TEMPERATURE:
+            if meter.celsius is not None:
+                temperature.add_metric(labels, meter.celsius)
+            continue
         is_water = meter.quantity is Quantity.WATER
         (water if is_water else energy).add_metric(labels, meter.amount)
         if meter.rate is not None and not is_water:
             power.add_metric(labels, meter.rate)
         gap.add_metric(labels, meter.gap_seconds)
-        silent.add_metric(labels, meter.silent_seconds)
         resets.add_metric(labels, meter.resets)
-    yield from (energy, power, water, gap, silent, resets)
+    yield from (energy, power, water, temperature, gap, silent, resets)
 
 
 def _kpis(site: SiteView | None) -> Iterator[Metric]:

@@ -23,7 +23,7 @@ from agent.report.failure import ReportError
 from agent.report.files import read_copies, read_files
 from agent.settings import Settings
 from agent.site.cells import Cell
-from agent.site.settings import Meter, Polled
+from agent.site.settings import Meter, is_counted
 from agent.site.words import Role
 
 RECENT_SECONDS = 30 * 86400.0
@@ -91,7 +91,7 @@ def gather_carbon(
         try:
             ledger = stack.enter_context(closing(LedgerReader.open(state_dir)))
         except LedgerError as error:
-            if scope == "host" or any(isinstance(meter, Polled) for meter in site.meter):
+            if scope == "host" or any(is_counted(meter) for meter in site.meter):
                 raise ReportError(_without_ledger(error, scope, has_total=has_total)) from None
         try:
             if scope == "site":
@@ -163,7 +163,7 @@ def _site(
     copies: dict[str, list[Cell]] = {}
     if ledger is not None:
         for meter in site.meter:
-            if isinstance(meter, Polled):
+            if is_counted(meter):
                 cells[meter.name] = ledger.cells("meter", meter.name, window.start, window.end)
         copies, _ = read_copies(ledger, files.unread, window)
     cells |= copies

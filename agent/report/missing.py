@@ -6,6 +6,7 @@ from typing import NamedTuple
 from agent.kpi.period import Period
 from agent.site.cells import COMPLETE, Cell, covered
 from agent.site.settings import CsvMeter, SiteSettings, VirtualMeter
+from agent.site.words import TEMPERATURE_ROLES
 
 
 class MeterCover(NamedTuple):
@@ -25,10 +26,10 @@ class MeterCover(NamedTuple):
 def covers(
     site: SiteSettings, cells: Mapping[str, Sequence[Cell]], period: Period
 ) -> list[MeterCover]:
-    """Return what each real meter of a site knows of a period."""
+    """Return what each real meter of a site knows of a period; thermometers count nothing."""
     found = []
     for meter in site.meter:
-        if isinstance(meter, VirtualMeter):
+        if isinstance(meter, VirtualMeter) or meter.role in TEMPERATURE_ROLES:
             continue
         own = cells.get(meter.name, ())
         seconds = covered(own, period.start, period.end)[1]

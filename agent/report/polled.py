@@ -14,7 +14,7 @@ from agent.report.files import read_copies, read_files
 from agent.report.gathered import Gathered
 from agent.report.period import step_of
 from agent.site.cells import Cell
-from agent.site.settings import CsvMeter, Polled, SiteSettings
+from agent.site.settings import CsvMeter, SiteSettings, is_counted
 
 
 def gather_ledger(state_dir: Path, site: SiteSettings, period: Period) -> Gathered:
@@ -24,7 +24,7 @@ def gather_ledger(state_dir: Path, site: SiteSettings, period: Period) -> Gather
     """
     files = read_files(site, period)
     cells, history, problems = dict(files.cells), list(files.history), list(files.problems)
-    polled = [meter.name for meter in site.meter if isinstance(meter, Polled)]
+    polled = [meter.name for meter in site.meter if is_counted(meter)]
     fleet = None
     if polled or files.unread or not site.meter:
         try:

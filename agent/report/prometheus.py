@@ -15,7 +15,7 @@ from agent.report.fleet_queries import FleetQueries
 from agent.report.gathered import Gathered, Server
 from agent.report.period import step_of
 from agent.report.together import both
-from agent.site.settings import Polled, PrometheusMeter, SiteSettings
+from agent.site.settings import PrometheusMeter, SiteSettings, is_counted
 from agent.site.words import Role
 
 LOOKS = 200
@@ -128,7 +128,7 @@ def _site(
 
 
 def _polled(site: SiteSettings) -> list[str]:
-    return [meter.name for meter in site.meter if isinstance(meter, Polled)]
+    return [meter.name for meter in site.meter if is_counted(meter)]
 
 
 def _fleet(found: FleetFound) -> Fleet:

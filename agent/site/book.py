@@ -5,7 +5,7 @@ reads it: its rise over a long silence, a restart or a reboot is what really flo
 counted, spread evenly over the time. A register that fell has rolled over if the rise that this
 would mean is of the size seen before; else the meter was replaced or reset, and the time between
 is a gap. A rate (power, flow) is integrated by the trapezoid rule as long as readings follow each
-other; a longer silence is a gap.
+other; a longer silence is a gap. A temperature is no amount: the newest is shown, none is kept.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from agent.quarters import Quarters, Series
-from agent.samples import MeterCounter, MeterRate
+from agent.samples import MeterCounter, MeterRate, MeterTemperature
 from agent.site.settings import Polled, SiteSettings, VirtualMeter
-from agent.site.virtual import factors, water_meters
+from agent.site.virtual import factors, quantities
 from agent.site.words import Quantity
 
 HOLD_INTERVALS: Final = 3.5
@@ -26,7 +26,6 @@ SURGE: Final = 3.0
 """A roll-over is believed if the flow that it means is at most this many times the most seen."""
 REFRESH_SECONDS: Final = 60.0
 """A register may be renewed this much later than it is read: invoices' meters every minute."""
-_QUANTITY: Final = (Quantity.ENERGY, Quantity.WATER)
 UNIT: Final = {Quantity.ENERGY: "J", Quantity.WATER: "l"}
 
 
@@ -75,6 +74,8 @@ class MeterView(msgspec.Struct, frozen=True):
     """W or l/s now; None: unknown."""
     silent_seconds: float
     """Since its last reading."""
+    celsius: float | None = None
+    """A thermometer's temperature now; None: unknown, or no thermometer."""
 
 
 class SiteBook:
@@ -89,6 +90,8 @@ class SiteBook:
         """What flows now by the meter's own word, and when that was read (CLOCK_BOOTTIME)."""
         self._means: dict[str, tuple[float, float]] = {}
         """What flowed between the last two readings of a register, and when it was read."""
+        self._temperatures: dict[str, tuple[float, float]] = {}
+        """The newest of a thermometer in degrees Celsius, and when it was read."""
         self._same_boot = False
         self._hold: dict[str, float] = {}
         self._quantities: dict[str, Quantity] = {}
@@ -99,8 +102,7 @@ class SiteBook:
         """Take new settings; what is known of meters that stay is kept."""
         self.site = site
         self.meters = {m.name: m for m in site.meter if isinstance(m, Polled)}
-        water = water_meters(site)
-        self._quantities = {n: _QUANTITY[n in water] for n in self.meters}
+        self._quantities = quantities(site)
         self._hold = {
             name: max(HOLD_SECONDS, HOLD_INTERVALS * (m.interval_seconds or site.interval_seconds))
             for name, m in self.meters.items()
@@ -114,13 +116,20 @@ class SiteBook:
             for state in self.state.meters.values():
                 state.at = float("-inf")
 
-    def take(self, sample: MeterCounter | MeterRate, now: float, wall: float) -> None:
+    def take(
+        self, sample: MeterCounter | MeterRate | MeterTemperature, now: float, wall: float
+    ) -> None:
         """Take a reading. `now` is CLOCK_BOOTTIME, `wall` Unix time of the same moment."""
         meter = self.meters.get(sample.meter)
         if meter is None:
             return
         at_wall = wall - (now - sample.at)
         state = self.state.meters.setdefault(sample.meter, MeterState())
+        if isinstance(sample, MeterTemperature):
+            self._temperatures[sample.meter] = (sample.celsius, sample.at)
+            state.at, state.wall = sample.at, at_wall
+            state.total = state.rate = None  # of the time when it was another meter
+            return
         if isinstance(sample, MeterRate):
             self._rates[sample.meter] = (sample.per_second, sample.at)
             if state.total is None and sample.at > state.at:
@@ -206,9 +215,16 @@ class SiteBook:
                     state.resets,
                     rate if at >= fresh else None,
                     self._since(state, now, wall),
+                    self._celsius(name, fresh),
                 )
             )
         return found
+
+    def _celsius(self, name: str, fresh: float) -> float | None:
+        found = self._temperatures.get(name)
+        if found is None or found[1] < fresh or self._quantities[name] is not Quantity.TEMPERATURE:
+            return None
+        return found[0]
 
     def _apart(self, state: MeterState, at: float, wall: float) -> float:
         """Return the seconds between the last reading and this; over a reboot by the wall clock.

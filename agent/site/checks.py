@@ -16,14 +16,13 @@ from agent.site.settings import (
     VirtualMeter,
 )
 from agent.site.units import unit_of
-from agent.site.virtual import VirtualError, factors, water_meters
-from agent.site.words import WATER_ROLES, Quantity, Role
+from agent.site.virtual import VirtualError, factors, quantities
+from agent.site.words import TEMPERATURE_ROLES, WATER_ROLES, Quantity, Role
 
 Wrong = tuple[tuple[str, ...], str]
 """Key below `site`, and what is wrong with it."""
 MIN_SECONDS = 0.1
 MAX_SECONDS = 86400.0
-_QUANTITY = (Quantity.ENERGY, Quantity.WATER)
 
 
 def check_site(site: SiteSettings) -> Iterator[Wrong]:
@@ -41,9 +40,9 @@ def check_site(site: SiteSettings) -> Iterator[Wrong]:
     if site.tolerance_percent < 0:
         yield ("tolerance_percent",), "must not be negative"
     names: set[str] = set()
-    water = water_meters(site)
+    wanted = quantities(site)
     for index, meter in enumerate(site.meter):
-        for key, why in _check_meter(meter, _QUANTITY[meter.name in water]):
+        for key, why in _check_meter(meter, wanted[meter.name]):
             yield ("meter", str(index), key), why
         if meter.name in names:
             yield ("meter", str(index), "name"), f"{meter.name!r} is there twice; names are unique"
@@ -90,7 +89,36 @@ def _wrong_unit(text: str, wanted: Quantity, *, is_rate: bool | None) -> str:
 
 
 def _check_source(meter: Meter) -> Iterator[tuple[str, str]]:
-    yield from ((key, why) for is_wrong, key, why in _rules(meter) if is_wrong)
+    rules = [*_thermometer_rules(meter), *_rules(meter)]
+    yield from ((key, why) for is_wrong, key, why in rules if is_wrong)
+
+
+def _thermometer_rules(meter: Meter) -> list[tuple[bool, str, str]]:
+    """Return the rules, as `_rules` does, that tell thermometers from what counts amounts."""
+    is_one = meter.role in TEMPERATURE_ROLES
+    others: tuple[str, ...] = ("kwh_per_unit", "max_per_second")
+    match meter:
+        case ModbusMeter():
+            key, others = "temperature", ("map", "energy", "power", *others)
+        case SnmpMeter():
+            key, others = "temperature_oid", ("map", "index", "energy_oid", "power_oid", *others)
+        case HttpMeter():
+            key, others = "temperature", ("energy", "power", *others)
+        case PrometheusMeter():
+            key = ""  # it has one figure, whose unit says what it is
+        case CsvMeter() | VirtualMeter():
+            asked = "a temperature is read from a thermometer: modbus, snmp, http or prometheus"
+            return [(is_one, "role", asked)]
+    given = bool(key and getattr(meter, key))
+    if not is_one:
+        foreign = 'belongs to a meter whose role is a temperature, e.g. "outside_temperature"'
+        return [(given, key, foreign)]
+    where = f"say where the temperature is: {key} = …"
+    none = "a thermometer has none: only a temperature"
+    return [
+        (bool(key) and not given, key, where),
+        *((bool(getattr(meter, other)), other, none) for other in others),
+    ]
 
 
 def _rules(meter: Meter) -> list[tuple[bool, str, str]]:
@@ -106,14 +134,15 @@ def _rules(meter: Meter) -> list[tuple[bool, str, str]]:
                 (twice, "map", "either name a register map, or describe energy and power"),
             ]
         case SnmpMeter():
-            said = bool(meter.map) != bool(meter.energy_oid or meter.power_oid)
+            figures = meter.energy_oid or meter.power_oid or meter.temperature_oid
+            said = bool(meter.map) != bool(figures)
             nobody = meter.version == "3" and not meter.user
             return [
                 (not said, "map", "name a map, or give energy_oid, power_oid or both"),
                 (nobody, "user", "SNMP version 3 needs a user"),
             ]
         case HttpMeter():
-            said = bool(meter.energy or meter.power)
+            said = bool(meter.energy or meter.power or meter.temperature)
             return [
                 (not said, "energy", 'say where the figure is: energy or power = "/path/in/it"'),
                 *_access_rules(meter),
@@ -147,6 +176,8 @@ def _units(meter: Polled) -> Iterator[tuple[str, str, bool | None]]:
                 yield "energy", meter.energy.unit, False
             if meter.power is not None:
                 yield "power", meter.power.unit, True
+            if meter.temperature is not None:
+                yield "temperature", meter.temperature.unit, None
         case SnmpMeter():
             if meter.energy_oid:
                 yield "energy_unit", meter.energy_unit, False
@@ -171,6 +202,8 @@ def _check_references(site: SiteSettings) -> Iterator[Wrong]:
             for name in getattr(partial, key):
                 if name not in meters:
                     yield ("partial", str(index), key), f"there is no meter named {name!r}"
+                elif meters[name].role in TEMPERATURE_ROLES:
+                    yield ("partial", str(index), key), f"{name} is a thermometer, not a meter"
     for index, servers in enumerate(site.servers):
         for key in ("count", "max_performance", "max_power_watts", "peak_gigaflops"):
             value = getattr(servers, key)
@@ -184,6 +217,8 @@ def _check_names(meter: Meter, meters: Mapping[str, Meter]) -> Iterator[tuple[st
         for name in meter.invoices:
             if name not in meters or name == meter.name:
                 yield "invoices", f"there is no other meter named {name!r}"
+            elif meters[name].role in TEMPERATURE_ROLES:
+                yield "invoices", f"{name} is a thermometer: nobody is billed for it"
     if isinstance(meter, VirtualMeter):
         try:
             parts = factors([meter.name], meters)
@@ -193,5 +228,6 @@ def _check_names(meter: Meter, meters: Mapping[str, Meter]) -> Iterator[tuple[st
         is_water = meter.role in WATER_ROLES
         for part in parts:
             role = meters[part].role
-            if role is not Role.NONE and (role in WATER_ROLES) is not is_water:
+            alike = (role in WATER_ROLES) is is_water and role not in TEMPERATURE_ROLES
+            if role is not Role.NONE and not alike:
                 yield "add", f"{part} measures something else than {meter.name}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from agent.site.words import Role
+from agent.site.words import TEMPERATURE_ROLES, Role
 
 
 class MeterCommon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -18,7 +18,8 @@ class MeterCommon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """What it is called in metrics and reports, e.g. "utility-a"; once in a site."""
     role: Role = Role.NONE
     """total, it, ups, cooling, lighting, generation, renewable, reused_heat, removed_heat,
-    water_in, water_out; none: only virtual meters use it."""
+    water_in, water_out, outside_temperature, supply_air_temperature; none: only virtual meters
+    use it."""
     category: Literal[1, 2, 3] | None = None
     """Of an it meter, where it measures (ISO/IEC 30134-2): 1 UPS output, 2 PDU output, 3 input of
     the IT equipment; unset: 2. A ups meter is always 1."""
@@ -69,7 +70,8 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scale: float = 1.0
     """The register's number times this is the value in `unit`."""
     unit: str = "Wh"
-    """Unit of the value: Wh, kWh, MWh, J … m3, l for totals; W, kW, l/s, m3/h … for rates."""
+    """Unit of the value: Wh, kWh, MWh, J … m3, l for totals; W, kW, l/s, m3/h … for rates; C, F
+    or K for temperatures."""
     wraps_at: float | None = None
     """Value in `unit` at which the register begins again at 0; unset: the range of its type."""
 
@@ -104,6 +106,8 @@ class ModbusMeter(
     """The total: energy, heat or volume."""
     power: Register | None = None
     """The rate: power or flow. Without `energy` it is integrated."""
+    temperature: Register | None = None
+    """Of a meter whose role is a temperature, instead of the two above."""
 
 
 class SnmpMeter(
@@ -150,6 +154,12 @@ class SnmpMeter(
     """Unit of the rate."""
     power_scale: float = 1.0
     """The rate's number times this is in `power_unit`."""
+    temperature_oid: str = ""
+    """OID of the temperature, of a meter whose role is one."""
+    temperature_unit: Literal["C", "F", "K"] = "C"
+    """Unit of the temperature: degrees Celsius or Fahrenheit, or kelvins."""
+    temperature_scale: float = 1.0
+    """The temperature's number times this is in `temperature_unit`; 0.1 for tenths of a degree."""
 
 
 class HttpMeter(
@@ -174,6 +184,10 @@ class HttpMeter(
     """JSON Pointer to the rate."""
     power_unit: str = "W"
     """Unit of the rate."""
+    temperature: str = ""
+    """JSON Pointer to the temperature, of a meter whose role is one."""
+    temperature_unit: Literal["C", "F", "K"] = "C"
+    """Unit of the temperature: degrees Celsius or Fahrenheit, or kelvins."""
     time: str = ""
     """JSON Pointer to when the values were taken (ISO 8601 or Unix seconds): one that stands still
     is a source that hangs; unset: not looked at."""
@@ -204,7 +218,7 @@ class PrometheusMeter(
     query: str = ""
     """A PromQL instant query that gives one value; then not `metric`."""
     unit: str = "J"
-    """Unit of the value; a total (J, kWh, m3) or a rate (W, m3/h)."""
+    """Unit of the value; a total (J, kWh, m3), a rate (W, m3/h) or a temperature (C, F, K)."""
     scale: float = 1.0
     """The value times this is in `unit`."""
     token_file: str = ""
@@ -255,6 +269,11 @@ class VirtualMeter(
 
 Meter = ModbusMeter | SnmpMeter | HttpMeter | PrometheusMeter | CsvMeter | VirtualMeter
 Polled = ModbusMeter | SnmpMeter | HttpMeter | PrometheusMeter
+
+
+def is_counted(meter: Meter) -> bool:
+    """Tell whether a meter is asked for an amount: polled, and no thermometer."""
+    return isinstance(meter, Polled) and meter.role not in TEMPERATURE_ROLES
 
 
 class Partial(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

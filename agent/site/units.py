@@ -1,7 +1,8 @@
-"""The units that meters speak, and the base units that we keep: J and W, litres and litres per s.
+"""The units that meters speak, and our base units: J and W, litres and litres per s, degrees C.
 
 Factors are exact by definition: 1 kWh = 3.6 MJ (SI Brochure 9th ed., table 8), 1 m3 = 1000 l,
-1 US gallon = 3.785411784 l (NIST SP 811, appendix B.8), 1 Btu(IT) = 1055.05585262 J (ibid.).
+1 US gallon = 3.785411784 l (NIST SP 811, appendix B.8), 1 Btu(IT) = 1055.05585262 J (ibid.),
+t/degC = T/K - 273.15 = (t/degF - 32) / 1.8 (ibid., appendix B.8).
 """
 
 from typing import Final, NamedTuple
@@ -17,7 +18,9 @@ class Unit(NamedTuple):
     factor: float
     """Base units per unit."""
     is_rate: bool
-    """Per second (W, l/s) and not a total (J, l)."""
+    """Per second (W, l/s) and not a total (J, l); a temperature is neither, and no rate."""
+    offset: float = 0.0
+    """What is added to value x factor: only scales of temperature have one."""
 
 
 _HOUR: Final = 3600.0
@@ -42,6 +45,8 @@ def _known() -> dict[str, Unit]:
     ):
         for name, factor in table.items():
             found[name] = Unit(name, quantity, factor, is_rate)
+    for name, factor, offset in (("C", 1.0, 0.0), ("F", 1 / 1.8, -32 / 1.8), ("K", 1.0, -273.15)):
+        found[name] = Unit(name, Quantity.TEMPERATURE, factor, False, offset)
     return found
 
 
@@ -57,8 +62,20 @@ ALIASES: Final = {
     "m³": "m3",
     "m^3": "m3",
     "m³/h": "m3/h",
+    "°C": "C",
+    "°F": "F",
+    "celsius": "C",
+    "fahrenheit": "F",
+    "kelvin": "K",
 }
 """Other ways to write them. Case counts elsewhere: mW is not MW."""
+
+
+LEAST_CELSIUS: Final = -95.0
+MOST_CELSIUS: Final = 95.0
+"""Air is never beyond: -89.2 degC at Vostok and 56.7 degC at Furnace Creek are the records (World
+Meteorological Organization, World Weather and Climate Extremes Archive); the sun on a sensor's
+housing adds to it. What broken sensors say (-127, -999, 3276.7) is."""
 
 
 def unit_of(text: str) -> Unit:
@@ -70,3 +87,11 @@ def unit_of(text: str) -> Unit:
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(UNITS)}"
         raise ValueError(f"{text!r} is no unit that is known ({hint})")
     return unit
+
+
+def celsius(number: float, unit: Unit) -> float:
+    """Return a temperature of air in degrees Celsius. Raises ValueError where it can be none."""
+    found = number * unit.factor + unit.offset
+    if not LEAST_CELSIUS <= found <= MOST_CELSIUS:
+        raise ValueError(f"its temperature is {number:g} {unit.name}, which no air has")
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from agent.site.cells import Cell, Term
 from agent.site.settings import Meter, SiteSettings, VirtualMeter
-from agent.site.words import WATER_ROLES
+from agent.site.words import TEMPERATURE_ROLES, WATER_ROLES, Quantity
 
 
 class VirtualError(ValueError):
@@ -45,6 +45,18 @@ def water_meters(site: SiteSettings) -> frozenset[str]:
             with contextlib.suppress(VirtualError):
                 found |= factors([meter.name], meters).keys()
     return frozenset(found)
+
+
+def quantities(site: SiteSettings) -> dict[str, Quantity]:
+    """Return what each of a site's meters measures, by name."""
+    water = water_meters(site)
+    found: dict[str, Quantity] = {}
+    for meter in site.meter:
+        if meter.role in TEMPERATURE_ROLES:
+            found[meter.name] = Quantity.TEMPERATURE
+        else:
+            found[meter.name] = Quantity.WATER if meter.name in water else Quantity.ENERGY
+    return found
 
 
 def _add(

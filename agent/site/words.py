@@ -26,6 +26,10 @@ class Role(Word):
     WATER_IN = "water_in"
     WATER_OUT = "water_out"
     """Water that is given back, at the quality of its source."""
+    OUTSIDE_TEMPERATURE = "outside_temperature"
+    """Dry-bulb temperature of the air outside; shown beside the KPIs and in none of them."""
+    SUPPLY_AIR_TEMPERATURE = "supply_air_temperature"
+    """Temperature of the air that goes into the IT equipment; in no KPI."""
     NONE = "none"
 
 
@@ -36,7 +40,11 @@ class Quantity(Word):
     """J: electrical, thermal, or of fuel by its calorific value."""
     WATER = "water"
     """Litres."""
+    TEMPERATURE = "temperature"
+    """Degrees Celsius: a state and not an amount, so it is never summed or integrated."""
 
 
 WATER_ROLES = frozenset({Role.WATER_IN, Role.WATER_OUT})
 HEAT_ROLES = frozenset({Role.REUSED_HEAT, Role.REMOVED_HEAT})
+TEMPERATURE_ROLES = frozenset({Role.OUTSIDE_TEMPERATURE, Role.SUPPLY_AIR_TEMPERATURE})
+"""Thermometers: no amount passes through them."""

@@ -32,6 +32,7 @@ Kind = Literal[
     "work_counter",
     "meter_counter",
     "meter_rate",
+    "meter_temperature",
     "meter_records",
     "grid",
 ]

@@ -20,6 +20,7 @@ from agent.samples import (
     MeterCounter,
     MeterRate,
     MeterRecords,
+    MeterTemperature,
     WorkCounter,
     WorkDone,
 )
@@ -34,6 +35,7 @@ Other = (
     | WorkCounter
     | MeterCounter
     | MeterRate
+    | MeterTemperature
     | MeterRecords
     | GridValues
 )
@@ -47,6 +49,7 @@ OTHER_KINDS: Final[dict[str, type[Other]]] = {
     "work_counter": WorkCounter,
     "meter_counter": MeterCounter,
     "meter_rate": MeterRate,
+    "meter_temperature": MeterTemperature,
     "meter_records": MeterRecords,
     "grid": GridValues,
 }
@@ -96,6 +99,8 @@ def _amounts(sample: Other) -> list[tuple[str, float]]:
             return [("total", sample.total), ("wraps_at", sample.wraps_at or 0.0)]
         case MeterRate():
             return [("per_second", sample.per_second)]
+        case MeterTemperature():
+            return [] if _is_cold(sample.celsius) else [("celsius", sample.celsius)]
         case GridValues():
             return [("grams_per_kwh", value.grams_per_kwh) for value in sample.values]
         case MeterRecords():

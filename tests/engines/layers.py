@@ -6,7 +6,8 @@ from pathlib import Path
 
 from unit.dashboards.promql import selectors
 
-from dashboards.rules import Record
+from dashboards.rules import Group, Record
+from engines.prometheus import BLOCK_SECONDS, Prometheus
 from engines.promql import Labels
 
 Rows = Mapping[Labels, list[tuple[float, float]]]
@@ -45,3 +46,52 @@ def write(path: Path, series: list[tuple[str, Labels, list[tuple[float, float]]]
 def head(name: str, labels: Labels) -> str:
     """Return a series as it is written."""
     return name + "{" + ",".join(f'{k}="{v}"' for k, v in labels) + "}"
+
+
+SELDOM_SECONDS = 1800.0
+"""Step of groups that are evaluated every ten minutes; they are read with last_over_time(…[1h])."""
+
+
+def record_past(
+    storage: Path, every: list[Group], start: float, end: float, step: float, scratch: Path
+) -> int:
+    """Put into a storage what the rules would have recorded; return how many samples.
+
+    Prometheus evaluates rules from now on only. Here each layer is asked for over the past with
+    range queries, and made into blocks, before the next layer is. No Prometheus may be running on
+    the storage. `start` and `end` are Unix times; `step` seconds are at most 240, as a series is
+    looked for five minutes back.
+    """
+    intervals = {id(r): g.interval for g in every for r in g.rules}
+    records = [r for g in every for r in g.rules if isinstance(r, Record)]
+    prometheus = Prometheus(scratch, storage=storage)
+    count = 0
+    for layer in layers(records):
+        series: list[tuple[str, Labels, list[tuple[float, float]]]] = []
+        with prometheus:
+            for rule in layer:
+                seldom = intervals[id(rule)] == "10m"
+                found = prometheus.over(
+                    rule.expression, start, end, SELDOM_SECONDS if seldom else step
+                )
+                for labels, rows in found.items():
+                    marked = tuple(sorted((dict(labels) | rule.labels).items()))
+                    series.append((rule.name, marked, rows))
+        for page in _pages(series, scratch):
+            prometheus.fill([page])
+            page.unlink()
+        count += sum(len(rows) for _, _, rows in series)
+    return count
+
+
+def _pages(
+    series: list[tuple[str, Labels, list[tuple[float, float]]]], scratch: Path
+) -> Iterator[Path]:
+    by_file: dict[float, list[tuple[str, Labels, list[tuple[float, float]]]]] = {}
+    for name, labels, rows in series:
+        for number, part in groupby(rows, key=lambda row: row[0] // BLOCK_SECONDS):
+            by_file.setdefault(number, []).append((name, labels, list(part)))
+    for number in sorted(by_file):
+        page = scratch / f"recorded-{number:.0f}.txt"
+        write(page, by_file[number])
+        yield page

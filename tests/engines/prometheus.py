@@ -11,31 +11,37 @@ from hardware.site.processes import Process, fetch, free_port
 from engines.promql import PromQL
 
 CONFIG = "global: {evaluation_interval: 1m}\n"
+BLOCK_SECONDS = 64800.0
+"""Length of Prometheus' third level of blocks: 2 h times 3 times 3."""
 
 
 class Prometheus(PromQL):
     """A Prometheus that scrapes nothing by itself. Use as `with Prometheus(dir) as prometheus:`."""
 
-    def __init__(self, directory: Path, config: str = CONFIG, *more: str) -> None:
+    def __init__(
+        self, directory: Path, config: str = CONFIG, *more: str, storage: Path | None = None
+    ) -> None:
         """`config` is the text of prometheus.yml; `more` are options of its command line."""
         super().__init__("")
         self.directory = directory
+        self.storage = storage or directory / "data"
         self._options = more
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "prometheus.yml").write_text(config)
-        (directory / "data").mkdir(exist_ok=True)
+        self.storage.mkdir(parents=True, exist_ok=True)
         self._process: Process | None = None
 
     def fill(self, pages: Iterable[Path]) -> None:
         """Make blocks of OpenMetrics files with timestamps; while it is not running.
 
-        promtool reads a file once for every two hours that it spans, so a long past is cheaper in
-        several files.
+        promtool reads a file once for every block that it makes, so a long past is cheaper in
+        several files of BLOCK_SECONDS each.
         """
         for page in pages:
-            command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "-q"]
+            hours = f"--max-block-duration={BLOCK_SECONDS / 3600:.0f}h"
+            command = ["promtool", "tsdb", "create-blocks-from", "-q", hours, "openmetrics"]
             done = subprocess.run(
-                [*command, page, self.directory / "data"],
+                [*command, page, self.storage],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -52,7 +58,7 @@ class Prometheus(PromQL):
             [
                 "prometheus",
                 f"--config.file={self.directory}/prometheus.yml",
-                f"--storage.tsdb.path={self.directory}/data",
+                f"--storage.tsdb.path={self.storage}",
                 "--storage.tsdb.retention.time=10y",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--web.enable-lifecycle",

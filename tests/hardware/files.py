@@ -1,6 +1,7 @@
 """Files of a simulated `/sys` and `/proc`: static ones, and ones that change under a reader."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -25,6 +26,14 @@ def link(path: Path, target: Path) -> None:
     """Make a relative symbolic link, as sysfs does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(os.path.relpath(target, path.parent))
+
+
+def share(path: Path, others: Sequence[Path]) -> None:
+    """Let other names lead to one file: what is written into it is in all of them."""
+    for other in others:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.unlink(missing_ok=True)
+        other.hardlink_to(path)
 
 
 class LiveFile:

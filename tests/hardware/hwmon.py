@@ -19,6 +19,8 @@ class Shows(StrEnum):
     """Energy since boot, in µJ, without a wrap."""
     CURRENT = "current"
     """The current at 12 V, in mA."""
+    TEMPERATURE = "temperature"
+    """A temperature that follows the power, in whole degrees, in m°C."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,19 @@ def amd_energy(sockets: Sequence[str]) -> Chip:
     )
 
 
-def thermometer(name: str, number: int = 0) -> Chip:
-    """Return a chip that says nothing of power."""
-    files: dict[str, str | int] = {"temp1_input": 41_000, "temp1_label": f"Package id {number}"}
-    return Chip(name, (), files, f"platform/{name}.{number}")
+def thermometer(name: str, number: int = 0, device: str = "") -> Chip:
+    """Return a chip that says nothing of power: how hot a socket is, `coretemp` or `k10temp`."""
+    sensors = (Sensor("temp1_input", device or f"package-{number}", Shows.TEMPERATURE),)
+    if name == "coretemp":
+        label, parent = f"Package id {number}", f"platform/{name}.{number}"
+    else:
+        label, parent = "Tctl", f"pci0000:00/0000:00:{18 + number}.3"
+    return Chip(name, sensors, {"temp1_label": label}, parent)
+
+
+def celsius(watts: float, *, throttled: bool = False) -> int:
+    """Return how hot a socket is at a power: 25 °C and 0.35 K/W, at the limit where throttled."""
+    return 98 if throttled else 25 + round(0.35 * watts)
 
 
 def build(sysfs: Path, chips: Sequence[Chip]) -> list[Path]:

@@ -172,6 +172,7 @@ def epyc_2s(
         thermometer("k10temp", 0),
         supply(0, "supply-0-in", "supply-0-out"),
         supply(1, "supply-1-in", "supply-1-out"),
+        thermometer("k10temp", 1),
     ]
     if with_amd_energy:
         fitted.append(amd_energy(("package-0", "package-1")))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardware.files import link, put, put_all
+from hardware.files import link, put, put_all, share
 
 _HERTZ = 100
+MIN_MEGAHERTZ = 800
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,39 @@ def net_dev(up_seconds: float) -> str:
     )
 
 
+def kilohertz(cpu: Processor, watts: float, *, throttled: bool = False) -> int:
+    """Return the clock of a socket at a power, in steps of 100 MHz: it follows the load."""
+    if throttled:
+        return cpu.megahertz * 6 // 1000 * 100_000
+    load = (watts - cpu.idle_watts) / (cpu.peak_watts - cpu.idle_watts)
+    span = cpu.max_megahertz - MIN_MEGAHERTZ
+    return (MIN_MEGAHERTZ + int(span * min(max(load, 0.0), 1.0))) // 100 * 100_000
+
+
+def clock_file(sysfs: Path, cpu: Processor, socket: int) -> Path:
+    """Return the file that a socket's clock is in; those of its other CPUs are the same file."""
+    return sysfs / f"devices/system/cpu/cpufreq/policy{cpu.numbers(socket)[0]}/scaling_cur_freq"
+
+
+def throttle_file(sysfs: Path, cpu: Processor, socket: int) -> Path:
+    """Return the file with the time for which a socket was held down, which all its CPUs have."""
+    first = cpu.numbers(socket)[0]
+    return sysfs / f"devices/system/cpu/cpu{first}/thermal_throttle/package_throttle_total_time_ms"
+
+
+def share_processors(sysfs: Path, cpu: Processor) -> None:
+    """Give the files of a socket's first CPU to the others."""
+    for socket in range(cpu.sockets):
+        first, *others = cpu.numbers(socket)
+        for one in (clock_file(sysfs, cpu, socket), throttle_file(sysfs, cpu, socket)):
+            if one.exists():
+                top = sysfs / "devices/system/cpu"
+                path = str(one.relative_to(top))
+                share(one, [top / path.replace(f"{first}/", f"{n}/", 1) for n in others])
+
+
 def build_processors(sysfs: Path, cpu: Processor) -> None:
-    """Make `/sys/devices/system/cpu` with topology and cpufreq."""
+    """Make `/sys/devices/system/cpu` with topology and cpufreq; the clocks are live files."""
     root = sysfs / "devices/system/cpu"
     count = cpu.sockets * cpu.per_socket
     for name in ("online", "present", "possible"):
@@ -171,9 +203,8 @@ def build_processors(sysfs: Path, cpu: Processor) -> None:
                 put_all(
                     policy,
                     {
-                        "scaling_cur_freq": cpu.megahertz * 1000,
                         "cpuinfo_max_freq": cpu.max_megahertz * 1000,
-                        "cpuinfo_min_freq": 800_000,
+                        "cpuinfo_min_freq": MIN_MEGAHERTZ * 1000,
                         "scaling_max_freq": cpu.max_megahertz * 1000,
                         "scaling_governor": "schedutil",
                         "affected_cpus": number,

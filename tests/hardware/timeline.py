@@ -21,6 +21,8 @@ class Kind(IntEnum):
     """At `start` the wall clock jumps by `end` seconds."""
     RESET = 4
     """At `start` the counters of `device` ("" is all) start anew, without a reboot."""
+    THROTTLE = 5
+    """From `start` to `end` the socket `device` is too hot and held down."""
 
 
 @dataclass(frozen=True, order=True)
@@ -81,6 +83,19 @@ class Timeline:
                 total -= power.joules(min(end, t)) - power.joules(start)
         return total
 
+    def is_throttled(self, device: str, t: float) -> bool:
+        """Tell whether a socket is held down at `t`."""
+        return any(e.device == device and e.start <= t < e.end for e in self._throttles)
+
+    def throttled_seconds(self, device: str, t: float) -> float:
+        """Return for how long a socket has been held down since boot, as Linux counts it.
+
+        What is under way is not in it (drivers/thermal/intel/therm_throt.c).
+        """
+        boot = self.booted_at(t)
+        mine = (e for e in self._throttles if e.device == device)
+        return sum(e.end - e.start for e in mine if boot <= e.start and e.end <= t)
+
     def counting_since(self, device: str, t: float) -> float | None:
         """Return when this device's counter last began at zero, None: before 0."""
         if not self._reboots and not self._resets:
@@ -108,6 +123,10 @@ class Timeline:
     @cached_property
     def _resets(self) -> list[Event]:
         return self._of(Kind.RESET)
+
+    @cached_property
+    def _throttles(self) -> list[Event]:
+        return self._of(Kind.THROTTLE)
 
     def _of(self, kind: Kind) -> list[Event]:
         return [e for e in self.events if e.kind is kind]

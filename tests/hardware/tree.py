@@ -69,6 +69,7 @@ class Machine:
             for chip, directory in zip(spec.chips, hwmon.build(self.sysfs, spec.chips), strict=True)
             for sensor in chip.sensors
         ]
+        self._clocks, self._throttles = self._open_processors()
         self._boot_id = LiveFile(self.procfs / "sys/kernel/random/boot_id")
         self._processes = {
             name: LiveFile(self.procfs / name)
@@ -117,10 +118,15 @@ class Machine:
         """Let a device's counters start anew without a reboot; "" is all of them."""
         self._happen(Event(at, 0.0, Kind.RESET, device))
 
+    def throttle(self, start: float, end: float, device: str = "package-0") -> None:
+        """Let a socket be too hot: its clock falls, and Linux counts the time once it is over."""
+        self._happen(Event(start, end, Kind.THROTTLE, device))
+
     def write(self, t: float, *, proc: bool = True) -> None:
         """Bring every file to time `t` and set the clock, if there is one.
 
-        `proc=False` leaves `/proc` alone but for the boot id, which is a third of the work.
+        `proc=False` leaves `/proc` alone but for the boot id, which is a third of the work, and
+        the processors' clocks.
         """
         if self.clock and self.clock.claim():
             self._resync()
@@ -134,6 +140,7 @@ class Machine:
         self._boot_id.write(_boot_id(timeline.boots(t)))
         if proc:
             self._write_proc(timeline, t)
+            self._write_processors(timeline, t)
         if self.clock:
             self.clock.now = t
 
@@ -183,6 +190,9 @@ class Machine:
             case Shows.AVERAGE:
                 joules = timeline.joules(power, at) - timeline.joules(power, at - refresh)
                 return round(joules / refresh * 1e6)
+            case Shows.TEMPERATURE:
+                throttled = timeline.is_throttled(sensor.device, at)
+                return hwmon.celsius(watts, throttled=throttled) * 1000
             case Shows.ENERGY:
                 since = timeline.counting_since(sensor.device, at) or 0.0
                 return int((timeline.joules(power, at) - timeline.joules(power, since)) * 1e6)
@@ -208,6 +218,30 @@ class Machine:
         files["diskstats"].write(procfs.diskstats(self.spec.disks, up).encode())
         files["net/dev"].write(procfs.net_dev(up).encode())
 
+    def _open_processors(self) -> tuple[dict[int, LiveFile], dict[int, LiveFile]]:
+        """Return the files of each socket's clock, and of how long it was held down."""
+        cpu = self.spec.processor
+        if cpu.hypervisor:
+            return {}, {}
+        sockets = range(cpu.sockets)
+        clocks = {n: LiveFile(procfs.clock_file(self.sysfs, cpu, n)) for n in sockets}
+        throttles = {}
+        if cpu.vendor == "GenuineIntel":
+            throttles = {n: LiveFile(procfs.throttle_file(self.sysfs, cpu, n)) for n in sockets}
+        procfs.share_processors(self.sysfs, cpu)
+        return clocks, throttles
+
+    def _write_processors(self, timeline: Timeline, t: float) -> None:
+        cpu = self.spec.processor
+        for socket, file in self._clocks.items():
+            device = f"package-{socket}"
+            throttled = timeline.is_throttled(device, t)
+            watts = self.watts(device, t)
+            file.write(b"%d\n" % procfs.kilohertz(cpu, watts, throttled=throttled))
+        for socket, file in self._throttles.items():
+            seconds = timeline.throttled_seconds(f"package-{socket}", t)
+            file.write(b"%d\n" % round(seconds * 1e3))
+
     def _build_static(self) -> None:
         put(self.procfs / "cpuinfo", procfs.cpuinfo(self.spec.processor))
         put(self.procfs / "meminfo", procfs.meminfo(self.spec.memory_gibibytes << 20))
@@ -221,6 +255,7 @@ class Machine:
 
     def _live_files(self) -> list[LiveFile]:
         files = [self._boot_id, *self._processes.values()]
+        files += [*self._clocks.values(), *self._throttles.values()]
         files += [file for file, _, _ in self._counters]
         return files + [file for file, _, _ in self._sensors]
 

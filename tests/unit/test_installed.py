@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
-PACKAGES = ["agent", "collectors", "exporters"]
+PACKAGES = ["agent", "collectors", "dashboards", "exporters"]
 WITH_PYTHON = {"pip", "setuptools"}  # the environment has them from Python itself
 REMEDY = "run scripts/setup --dev"
 

@@ -22,6 +22,7 @@ from agent.samples import (
     MeterRate,
     MeterRecord,
     MeterRecords,
+    MeterTemperature,
     Method,
     PowerReading,
     Utilization,
@@ -110,6 +111,7 @@ samples = st.one_of(
         MeterCounter, names, names, st.just(0.0), amounts, st.none() | amounts, st.none() | amounts
     ),
     st.builds(MeterRate, names, names, st.just(0.0), amounts),
+    st.builds(MeterTemperature, names, names, st.just(0.0), st.floats(-95, 95)),
     st.builds(
         MeterRecords,
         names,

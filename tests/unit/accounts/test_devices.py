@@ -76,3 +76,48 @@ def test_a_report_may_name_a_device_by_label_index_or_address():
     devices.take(about("GPU-0", "3", bus="0000:17:00.0"))
     scope = Scope(GPU, "GPU-0")
     assert devices.scopes == {"3": scope, "GPU-0": scope, "0000:17:00.0": scope}
+
+
+def test_other_parts_are_shown_as_they_come_and_made_anew_only_when_they_change():
+    devices = Devices()
+    assert devices.parts(0.0) == ()
+    clock, heat = (Figure.CLOCK, "", 2.9e9), (Figure.TEMPERATURE, "package", 71.0)
+    devices.take(Figures("thermal", Component.CPU, "package-0", Seconds(1.0), (clock, heat)))
+    devices.take(figures(1.0, (Figure.CLOCK, "sm", 1.7e9)))
+    first = devices.parts(2.0)
+    (part,) = first
+    assert (part.component, part.device) == (Component.CPU, "package-0")
+    assert part.figures == {
+        (Figure.CLOCK, ""): 2.9e9,
+        (Figure.TEMPERATURE, "package"): 71.0,
+    }
+    devices.take(figures(2.0, (Figure.CLOCK, "sm", 1.8e9)))  # an accelerator's
+    assert devices.parts(3.0) is first
+    cooler = ((Figure.TEMPERATURE, "package", 52.0),)
+    devices.take(Figures("thermal", Component.CPU, "package-0", Seconds(60.0), cooler))
+    assert devices.parts(60.0)[0].figures[Figure.TEMPERATURE, "package"] == 52.0
+    gone = devices.parts(2.0 + STALE_SECONDS)
+    assert dict(gone[0].figures) == {(Figure.TEMPERATURE, "package"): 52.0}
+    assert devices.parts(200.0 + STALE_SECONDS) == ()
+    assert devices.views(60.0) == []
+
+
+def test_throttling_is_known_after_a_restart_and_forgotten_after_a_boot():
+    devices, totals = Devices(), {"ticks_skipped": 2.0}
+    held = (Figure.THROTTLED, "thermal", 42.5)
+    clock = (Figure.CLOCK, "", 2.9e9)
+    devices.take(Figures("thermal", Component.CPU, "package-0", Seconds(1.0), (clock, held)))
+    shown = devices.parts(1.0)
+    devices.remember(totals)
+    again = Devices()
+    again.recall(totals, 7.0, same_boot=True)
+    (part,) = again.parts(7.0)
+    assert dict(part.figures) == {(Figure.THROTTLED, "thermal"): 42.5}
+    longer = (Figure.THROTTLED, "thermal", 50.0)
+    again.take(Figures("thermal", Component.CPU, "package-0", Seconds(8.0), (longer,)))
+    assert again.parts(8.0)[0].figures[Figure.THROTTLED, "thermal"] == 50.0
+    booted = Devices()
+    booted.recall(totals, 1.0, same_boot=False)
+    assert booted.parts(1.0) == ()
+    assert totals == {"ticks_skipped": 2.0}
+    assert shown[0].figures[Figure.THROTTLED, "thermal"] == 42.5

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent.devices import AcceleratorView
+from agent.devices import AcceleratorView, PartView
 from agent.meter import StreamIdentity, StreamView
 from agent.quantities import Component, Quality, Ratio, Seconds
 from agent.samples import Accelerator, Figure, Method, Utilization
@@ -167,6 +167,18 @@ def snapshot(**changes: Any) -> Snapshot:
         "accelerators": ACCELERATORS,
         "peaks": {(GPU, "fp16_tensor"): 989.4e12, (GPU, "fp64"): 33.5e12},
         "flops": FLOPS,
+        "parts": [
+            PartView(
+                Component.CPU,
+                "package-0",
+                {
+                    (Figure.CLOCK, ""): 2.9e9,
+                    (Figure.TEMPERATURE, "package"): 71.0,
+                    (Figure.THROTTLED, "thermal"): 42.5,
+                },
+            ),
+            PartView(Component.CPU, "package-1", {(Figure.TEMPERATURE, "package"): 52.0}),
+        ],
         "work": [
             WorkView("llama-70b", "generated_tokens", 123456.0, 2.75),
             WorkView("train", "steps", 12.0, None),
@@ -187,6 +199,7 @@ def bare() -> Snapshot:
         accelerators=[],
         peaks={},
         flops=[],
+        parts=[],
         work=[],
         collectors=[CollectorStatus("rapl", None, None, {})],
         agent=AgentCost(cpu_seconds=0.0, resident_bytes=1, joules=None),

@@ -12,6 +12,8 @@ METERS = (
     MeterView("utility-a", "total", Quantity.ENERGY, 3.6e9, 0.0, 0, 41_000.5, 1.5),
     MeterView("ups-1", "ups", Quantity.ENERGY, 2.4e9, 900.0, 1, None, 420.0),
     MeterView("mains", "water_in", Quantity.WATER, 125_000.0, 0.0, 0, 0.25, 3.0),
+    MeterView("roof", "outside_temperature", Quantity.TEMPERATURE, 0.0, 0.0, 0, None, 2.0, -7.25),
+    MeterView("wall", "outside_temperature", Quantity.TEMPERATURE, 0.0, 0.0, 0, None, 600.0),
 )
 
 
