@@ -24,6 +24,7 @@ class OwnCost:
         self._resident_bytes = _resident_bytes()
         self._at: float | None = None
         self._cores = os.cpu_count() or 1
+        self._started = time.time()
 
     def account(self, busy_ratio: float | None, cpu_watts: Callable[[], float]) -> None:
         """Add what was spent since the last time, if that is some seconds ago.
@@ -54,6 +55,7 @@ class OwnCost:
             cpu_seconds=self._totals.get(CPU_SECONDS, 0.0),
             resident_bytes=self._resident_bytes,
             joules=self._totals.get(JOULES),
+            started=self._started,
         )
 
 

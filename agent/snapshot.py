@@ -55,6 +55,8 @@ class AgentCost(msgspec.Struct, frozen=True):
     resident_bytes: int
     joules: float | None
     """Its share of the CPU's energy, an estimate; None while CPU power is unknown."""
+    started: float = 0.0
+    """When this process began to count, Unix time."""
 
 
 class HostPower(msgspec.Struct, frozen=True):

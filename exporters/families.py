@@ -171,6 +171,14 @@ def _agent(snapshot: Snapshot) -> Iterator[Metric]:
         agent.resident_bytes,
     )
     yield _single(
+        GaugeMetricFamily(
+            "wattlas_agent_start_time_seconds",
+            "When the agent was started, Unix time. Its totals go on after a restart, so this is"
+            " where one shows.",
+        ),
+        agent.started,
+    )
+    yield _single(
         CounterMetricFamily(
             "wattlas_agent_energy_joules",
             "Energy of the agent itself, an estimate: its share of busy CPU time of the CPU's"

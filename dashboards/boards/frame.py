@@ -45,6 +45,9 @@ RAW: Final = 'job=~"$job", instance=~"$host"'
 HOSTS: Final = 'job=~"$job", site=~"$site", rack=~"$rack", instance=~"$host"'
 """Matchers of recorded series that have the labels of a host, and of wattlas_host_info."""
 SITES: Final = 'site=~"$site"'
+_OF_ONE_HOST: Final = frozenset({"server", "accelerators"})
+"""Dashboards that show one host at a time; their Board says `one_host`, too."""
+_OF_SITES: Final = frozenset({"fleet", "site"})
 _KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
 
 
@@ -100,7 +103,7 @@ def dashboard(board: Board) -> dict[str, Any]:
         made.with_variable(variable)
     for name, title in TITLES.items():
         if name != board.name:
-            made.link(Built(_link(name, title)))
+            made.link(Built(_link(name, title, board)))
     made.annotation(_alerts())
     result: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(made.build()))
     placed = [json.loads(JSONEncoder(sort_keys=True).encode(p)) for p in _placed(board.sections)]
@@ -115,14 +118,27 @@ def _every(panels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [p for panel in panels for p in (panel, *panel.get("panels", ()))]
 
 
-def _link(name: str, title: str) -> DashboardLink:
+def _link(name: str, title: str, board: Board) -> DashboardLink:
+    """Return the link in the bar from one dashboard to another.
+
+    Where both are of one kind all variables go along. Down to one host goes no host, since it may
+    be All; up from one host to a site or the fleet goes none either, since it is wanted whole.
+    """
+    one_host = board.one_host
+    if name in _OF_ONE_HOST:
+        kept = ("datasource", "job", "site", "rack", *(["host"] if one_host else []))
+    elif one_host and name in _OF_SITES:
+        kept = ("datasource", "job", "site")
+    else:
+        kept = ()
+    variables = "&".join(f"${{{variable}:queryparam}}" for variable in kept)
     link = DashboardLink(
         title=title.removeprefix("Wattlas / "),
         type_val=DashboardLinkType.LINK,
         icon="dashboard",
-        url=f"/d/{UIDS[name]}",
+        url=f"/d/{UIDS[name]}" + (f"?{variables}" if kept else ""),
         keep_time=True,
-        include_vars=True,
+        include_vars=not kept,
     )
     unplaced(link)
     return link
@@ -143,11 +159,11 @@ def _query_variable(
     if regex:
         variable.regex(regex)
     if several:
-        # ".*" also takes in hosts without a site or rack
+        # ".*" also takes in hosts without a site or rack; job and instance are always there
         return (
             variable.multi(True)
             .include_all(True)
-            .all_value(".*")
+            .all_value(".*" if name in {"site", "rack"} else ".+")
             .current(VariableOption(selected=True, text=["All"], value=["$__all"]))
         )
     return variable
@@ -164,7 +180,7 @@ def _variables(board: Board) -> list[Any]:
         _query_variable(
             "host",
             "Host",
-            'query_result(wattlas_host_info{job=~"$job", site=~"$site", rack=~"$rack"})',
+            f"query_result({_hosts(board)})",
             regex='/host="(?<text>[^"]+)|instance="(?<value>[^"]+)/g',
             several=not board.one_host,
         ),
@@ -179,6 +195,14 @@ def _variables(board: Board) -> list[Any]:
             )
         )
     return found
+
+
+def _hosts(board: Board) -> str:
+    """Return the hosts that the variable offers: on a dashboard of devices those that have any."""
+    every = 'wattlas_host_info{job=~"$job", site=~"$site", rack=~"$rack"}'
+    if board.one_host and board.device:
+        return f"{every} and on (job, instance) wattlas_gpu_info"
+    return every
 
 
 def _alerts() -> Built[AnnotationQuery]:
@@ -207,6 +231,7 @@ def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
         )
         result.append(row)
         y += 1
+        top = y
         x = tallest = 0
         inside: list[Panel | RowPanel] = []
         for panel in section.panels:
@@ -219,6 +244,7 @@ def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
             inside.append(panel)
         if section.folded:
             row.panels = inside  # type: ignore[assignment]
+            y = top
         else:
             result += inside
             y += tallest

@@ -10,12 +10,15 @@ from dashboards.rules.record_efficiency import baseline_group, efficiency_group
 from dashboards.rules.record_energy import day_group, hour_group, now_group
 from dashboards.rules.record_hosts import hosts_group, idle_group
 from dashboards.rules.record_limits import limits_group
+from dashboards.rules.record_quality import own_cost_group, quality_group
 from dashboards.rules.words import other_sites
 
 
 def groups(every: AllLimits) -> Iterator[Group]:
     """Yield recording rules, the alerts of sites without limits of their own, then each other's."""
     yield hosts_group()
+    yield quality_group()
+    yield own_cost_group()
     yield limits_group(every)
     yield now_group()
     yield efficiency_group(every.common)

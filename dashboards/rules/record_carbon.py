@@ -9,18 +9,20 @@ OPERATION_RATE = "site_basis:wattlas_operation_grams:rate5m"
 BURN = "site:wattlas_budget_burn:ratio_rate5m"
 ENERGY_BUDGET = "site:wattlas_energy_budget_watts:limit"
 CARBON_BUDGET = "site:wattlas_carbon_budget_grams_per_second:limit"
+SITE_INTENSITY = "site:wattlas_grid_carbon_intensity_grams_per_kwh:avg"
+EMISSIONS_SO_FAR = "site_stage:wattlas_emissions_grams:sum"
+EMISSIONS_HOUR = "site_stage:wattlas_emissions_grams:increase1h"
 _OPERATION = 'stage="operation", scope="2"'
 
 
 def carbon_group() -> Group:
     """Return emissions of the last hour, and what hosts have in them."""
-    emissions = "site_stage:wattlas_emissions_grams:increase1h"
     return Group(
         "wattlas_carbon",
         "2m",
         (
             Record(
-                emissions,
+                EMISSIONS_HOUR,
                 "sum by (site, scope, basis, stage) (\n"
                 "  sum by (job, instance, scope, basis, stage)"
                 " (increase(wattlas_emissions_grams_total[1h]))\n"
@@ -30,7 +32,7 @@ def carbon_group() -> Group:
             ),
             Record(
                 OPERATION_HOUR,
-                f"sum by (site, basis) ({emissions}{{{_OPERATION}}})\n"
+                f"sum by (site, basis) ({EMISSIONS_HOUR}{{{_OPERATION}}})\n"
                 "* on (site) group_left ()\n"
                 f"({SITE_HOUR} / {SITE_HOSTS_HOUR})",
                 "What a site emitted by operation, g CO2e: that of its hosts, for all the energy"
@@ -41,6 +43,24 @@ def carbon_group() -> Group:
                 "avg by (grid_zone, provider, basis, factor)"
                 " (wattlas_grid_carbon_intensity_grams_per_kwh)",
                 "What a kWh of the grid emits, g CO2e.",
+            ),
+            Record(
+                SITE_INTENSITY,
+                "avg by (site, grid_zone, provider, basis, factor) (\n"
+                "  avg by (job, instance, grid_zone, provider, basis, factor)"
+                " (wattlas_grid_carbon_intensity_grams_per_kwh)\n"
+                f"  * on (job, instance) group_left (site) {HOSTS}\n"
+                ")",
+                "What a kWh emits where a site's hosts are, g CO2e.",
+            ),
+            Record(
+                EMISSIONS_SO_FAR,
+                "sum by (site, scope, basis, stage) (\n"
+                "  sum by (job, instance, scope, basis, stage) (wattlas_emissions_grams_total)\n"
+                f"  * on (job, instance) group_left (site) {HOSTS}\n"
+                ")",
+                "What a site's hosts emitted since their ledgers began, g CO2e. It falls where a"
+                " host goes: for amounts over a time take the one of an hour.",
             ),
             Record(
                 "site_stage:wattlas_embodied_grams:sum",

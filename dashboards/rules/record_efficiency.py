@@ -2,35 +2,54 @@
 
 A host does more work per joule the busier it is, since what it draws when idle is shared by more
 work. So a mean over day and night says nothing about the machine; what is compared here is always
-the same tenth of load: 70 to 80 % now with 70 to 80 % of the last days.
+the same step of load: 76 to 87 % now with 76 to 87 % of the last days. docs/design/rules.md says
+why steps are so wide, and why medians and quartiles are compared.
 """
 
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
-from agent.alerts import Limits
+from agent.alerts import AllLimits, Limits
 from dashboards.rules.model import Group, Record
 from dashboards.rules.record_hosts import LOAD
-from dashboards.rules.words import HOST, HOSTS, number
+from dashboards.rules.words import HOST, HOSTS, matching, number, other_sites
 
 EFFICIENCY: Final = "instance_workload:wattlas_work_per_joule:ratio_rate5m"
-BY_LOAD: Final = "instance_workload_decile:wattlas_work_per_joule:ratio_rate5m"
-MEDIAN_7D: Final = "instance_workload_decile:wattlas_work_per_joule:median7d"
-MEDIAN_28D: Final = "instance_workload_decile:wattlas_work_per_joule:median28d"
+BY_LOAD: Final = "instance_workload_load:wattlas_work_per_joule:ratio_rate5m"
+MEDIAN_7D: Final = "instance_workload_load:wattlas_work_per_joule:median7d"
+MEDIAN_28D: Final = "instance_workload_load:wattlas_work_per_joule:median28d"
 RELATIVE: Final = "instance_workload:wattlas_work_per_joule_relative:ratio7d"
-RELATIVE_30M: Final = "instance_workload:wattlas_work_per_joule_relative:avg30m"
-RELATIVE_SCATTER: Final = "instance_workload:wattlas_work_per_joule_relative:stddev7d"
+RELATIVE_30M: Final = "instance_workload:wattlas_work_per_joule_relative:median30m"
+RELATIVE_SCATTER: Final = "instance_workload:wattlas_work_per_joule_relative:scatter7d"
 RELATIVE_28D: Final = "instance_workload:wattlas_work_per_joule_relative:ratio28d"
-RELATIVE_1D: Final = "instance_workload:wattlas_work_per_joule_relative:avg1d"
+RELATIVE_1D: Final = "instance_workload:wattlas_work_per_joule_relative:median1d"
+RELATIVE_3D: Final = "instance_workload:wattlas_work_per_joule_relative:median3d"
 SITE_RELATIVE: Final = "site:wattlas_work_per_joule_relative:median"
 SITE_RELATIVE_COUNT: Final = "site:wattlas_work_per_joule_relative:count"
-_DECILE: Final = "instance:wattlas_load_decile:info"
 _HOST_ENERGY: Final = "instance:wattlas_host_energy_joules:rate5m"
+_WORKLOADS: Final = "instance:wattlas_workloads:count"
+_BESIDE: Final = "instance_workload_beside:wattlas_work_per_joule:ratio_rate5m"
+_TEN_MINUTES: Final = "instance_workload_load:wattlas_work_per_joule:median10m"
+_HALF_HOURS: Final = "instance_workload:wattlas_work_per_joule_relative:every10m"
+_LOAD_STEP: Final = 1.15
+"""A step of load ends where this many times its beginning is. Within one, work per joule of a host
+that draws half its full power when idle differs by 10 % at most; within a tenth of load it would be
+25 %."""
+_LOAD_LEAST: Final = 0.05
+"""Below this load there is one more step."""
+_QUARTILES_PER_SIGMA: Final = 1.349
+"""Upper less lower quartile of a normal distribution, in standard deviations."""
 SLOW_HISTORY_HOURS: Final = 24
 """Hours at the same load within 28 days that a slow comparison asks for."""
+SLOW_JUDGED_HOURS: Final = 6
+"""Hours of the last day for which it must be judged."""
 
 
-def efficiency_group(limits: Limits) -> Group:
-    """Return work per joule now, by load, and beside its median."""
+def efficiency_group(limits: AllLimits | Limits) -> Group:
+    """Return work per joule now, by load, and beside its median. `limits` alone: of every site."""
+    every = limits if isinstance(limits, AllLimits) else AllLimits(limits, {})
+    half_hour = f"{RELATIVE}[30m:5m]"
     return Group(
         "wattlas_efficiency",
         "1m",
@@ -59,80 +78,173 @@ def efficiency_group(limits: Limits) -> Group:
                 {"workload": "flops", "unit": "flop"},
             ),
             Record(
-                _DECILE,
-                f'count_values by ({HOST}) ("load_decile", floor(10 * clamp_max({LOAD}, 0.99)))',
-                'The tenth of load that a host is in, as a label: "7" is 70 to 80 %. Always 1.',
+                _WORKLOADS,
+                f'count by ({HOST}) (max by ({HOST}, workload) ({EFFICIENCY}{{unit!="flop"}}))',
+                "How many workloads a host works at.",
             ),
             Record(
-                BY_LOAD,
-                f"{EFFICIENCY}\n"
-                "* on (job, instance) group_left (load_decile)\n"
-                f'{_DECILE}{{load_decile=~"{_deciles(limits.efficiency_load_ratio)}"}}',
-                "Work per joule by load; absent where the load is too low to judge.",
+                _BESIDE,
+                f"({EFFICIENCY} unless on (job, instance) ({_WORKLOADS} > 1))\n"
+                "or\n"
+                f"label_replace({EFFICIENCY} and on (job, instance) ({_WORKLOADS} > 1),"
+                ' "beside", "others", "", "")',
+                "Work per joule; that of a workload beside others is a series of its own, since"
+                " they take a share of the host's energy. units/J.",
             ),
+            *_by_load(every),
             Record(
                 RELATIVE,
-                f"sum without (load_decile) ({BY_LOAD} / last_over_time({MEDIAN_7D}[1h]))",
+                f"max without (load_percent, beside) ({BY_LOAD} / last_over_time({MEDIAN_7D}[1h]))",
                 "Work per joule as a share of its median of 7 days at the same load; 1 is as"
                 " usual.",
             ),
             Record(
                 RELATIVE_30M,
-                f"avg_over_time({RELATIVE}[30m])",
-                "The same over half an hour.",
+                f"max by ({HOST}, workload) (\n"
+                f"  quantile_over_time(0.5, {half_hour})\n"
+                f"  and (count_over_time({half_hour}) >= 3)\n"
+                ")",
+                "Its median of half an hour of which at least 15 minutes can be judged: of a"
+                " workload's units (of flops: precisions) the best, since more of one and less of"
+                " another is another mixture, no loss.",
             ),
             Record(
                 SITE_RELATIVE,
-                f"quantile by (site) (0.5, {RELATIVE_30M})",
+                f"quantile by (site) (0.5, avg by (site, job, instance) ({RELATIVE_30M}))",
                 "The median of a site's hosts.",
             ),
             Record(
                 SITE_RELATIVE_COUNT,
-                f"count by (site) ({RELATIVE_30M})",
-                "How many hosts and workloads that median is of.",
+                f"count by (site) (count by (site, job, instance) ({RELATIVE_30M}))",
+                "How many hosts that median is of.",
             ),
         ),
     )
 
 
-def baseline_group(limits: Limits) -> Group:
-    """Return what is usual. Read them with last_over_time(…[1h]): they are evaluated seldom."""
-    fast, slow = "[7d:5m] offset 1h", "[28d:1h] offset 1d"
-    hours = number(limits.efficiency_history_hours)
+def baseline_group(limits: AllLimits | Limits) -> Group:
+    """Return what is usual. Read them with last_over_time(…[1h]): they are evaluated seldom.
+
+    Ten minutes are kept as one value, so that 7 days are 1,000 samples and not 10,000.
+    """
+    every = limits if isinstance(limits, AllLimits) else AllLimits(limits, {})
+    fast, slow = "[7d] offset 1h", "[28d] offset 1d"
+
+    def enough(series: str) -> str:
+        return " or ".join(
+            f"count_over_time({series}{where}{fast}) >= {number(least)}"
+            for where, least in _by_value(every, _history_samples)
+        )
+
     return Group(
         "wattlas_efficiency_baseline",
         "10m",
         (
             Record(
+                _TEN_MINUTES,
+                f"quantile_over_time(0.5, {BY_LOAD}[10m])",
+                "Work per joule at a load in ten minutes, units/J.",
+            ),
+            Record(
                 MEDIAN_7D,
-                f"quantile_over_time(0.5, {BY_LOAD}{fast})\n"
-                f"and (count_over_time({BY_LOAD}{fast}) >= 12 * {hours})",
+                f"quantile_over_time(0.5, {_TEN_MINUTES}{fast})\nand ({enough(_TEN_MINUTES)})",
                 "The usual work per joule at a load: the median of 7 days up to an hour ago, where"
-                f" there are {hours} hours of it.",
+                " there are hours enough of it.",
+            ),
+            Record(
+                _HALF_HOURS,
+                RELATIVE_30M,
+                "Half an hour beside its median, kept every ten minutes.",
             ),
             Record(
                 RELATIVE_SCATTER,
-                f"stddev_over_time({RELATIVE_30M}{fast})",
-                "How much half an hour usually differs from that, as a share.",
+                "(\n"
+                f"  quantile_over_time(0.75, {_HALF_HOURS}{fast})\n"
+                f"  - quantile_over_time(0.25, {_HALF_HOURS}{fast})\n"
+                f") / {_QUARTILES_PER_SIGMA}\n"
+                f"and ({enough(_HALF_HOURS)})",
+                "How much half an hour usually differs from that: the standard deviation that a"
+                " normal distribution with these quartiles has.",
             ),
             Record(
                 MEDIAN_28D,
-                f"quantile_over_time(0.5, {BY_LOAD}{slow})\n"
-                f"and (count_over_time({BY_LOAD}{slow}) >= {SLOW_HISTORY_HOURS})",
-                "The same over 28 days up to a day ago.",
+                f"quantile_over_time(0.5, {_TEN_MINUTES}{slow})\n"
+                f"and (count_over_time({_TEN_MINUTES}{slow}) >= {6 * SLOW_HISTORY_HOURS})",
+                "The usual work per joule at a load over 28 days up to a day ago.",
             ),
             Record(
                 RELATIVE_28D,
-                f"sum without (load_decile) ({BY_LOAD} / last_over_time({MEDIAN_28D}[1h]))",
+                "max without (load_percent, beside)"
+                f" ({_TEN_MINUTES} / last_over_time({MEDIAN_28D}[1h]))",
                 "Work per joule now as a share of that.",
             ),
             Record(
                 RELATIVE_1D,
-                f"avg_over_time({RELATIVE_28D}[1d])",
-                "The same over a day.",
+                f"max by ({HOST}, workload) (\n"
+                f"  quantile_over_time(0.5, {RELATIVE_28D}[1d])\n"
+                f"  and (count_over_time({RELATIVE_28D}[1d]) >= {6 * SLOW_JUDGED_HOURS})\n"
+                ")",
+                f"Its median of a day of which at least {SLOW_JUDGED_HOURS} hours can be judged;"
+                " of a workload's units the best.",
+            ),
+            Record(
+                RELATIVE_3D,
+                f"max by ({HOST}, workload) (quantile_over_time(0.5, {RELATIVE_28D}[3d]))",
+                "The same of three days.",
             ),
         ),
     )
+
+
+def load_steps(least: float) -> list[tuple[float, float]]:
+    """Return the steps of load that reach above `least`, as low and high ends, busiest first."""
+    ends = [1.0]
+    while ends[-1] > max(least, _LOAD_LEAST):
+        ends.append(round(_LOAD_STEP ** -len(ends), 2))
+    if least < ends[-1]:
+        ends.append(0.0)
+    return [(low, high) for high, low in pairwise(ends)]
+
+
+def _by_load(every: AllLimits) -> Iterator[Record]:
+    """Yield work per joule by step of load, each a rule of its own.
+
+    `count_values` would do it in one, but Prometheus (2.42 at least) sorts its grouping labels in
+    place, so that range queries of five and more lose one after the first step.
+    """
+    least = min(each.efficiency_load_ratio for each in (every.common, *every.by_site.values()))
+    for low, high in load_steps(least):
+        below = f" < {number(high)}" if high < 1 else ""
+
+        def within(limits: Limits, low: float = low) -> float:
+            return max(low, limits.efficiency_load_ratio)
+
+        ranges = [
+            f"{LOAD}{where} >= {number(start)}{below}"
+            for where, start in _by_value(every, within)
+            if start < high
+        ]
+        percent = f"{number(100 * low)}-{number(100 * high)}"
+        yield Record(
+            BY_LOAD,
+            f"{_BESIDE}\nand on (job, instance) ({' or '.join(ranges)})",
+            f"Work per joule where the load is {percent} %, units/J; absent where it is too low"
+            " to judge.",
+            {"load_percent": percent},
+        )
+
+
+def _history_samples(limits: Limits) -> float:
+    return 6 * limits.efficiency_history_hours
+
+
+def _by_value(every: AllLimits, value: Callable[[Limits], float]) -> list[tuple[str, float]]:
+    """Return matchers of sites and their value: a single pair where it is the same for all."""
+    common = value(every.common)
+    if all(value(own) == common for own in every.by_site.values()):
+        return [("", common)]
+    own = [(f'{{site="{site}"}}', value(limits)) for site, limits in every.by_site.items()]
+    return [(matching(other_sites(every)), common), *own]
 
 
 def _flops(matcher: str) -> str:
@@ -145,8 +257,3 @@ def _flops(matcher: str) -> str:
         f" (rate(wattlas_component_energy_joules_total{{{matcher}}}[5m])) > 0)\n"
         f")\n* on (job, instance) group_left (host, site, rack) {HOSTS}"
     )
-
-
-def _deciles(least: float) -> str:
-    """Return the tenths of load from `least` on, as a regular expression."""
-    return "|".join(str(n) for n in range(min(round(least * 10), 9), 10))

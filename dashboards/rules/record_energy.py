@@ -1,6 +1,7 @@
 """Energy of hosts and sites over an hour and a day, by quality, and what is missing of it."""
 
 from dashboards.rules.model import Group, Record
+from dashboards.rules.record_hosts import POWER
 from dashboards.rules.words import HOST, HOSTS, located
 
 HOST_HOUR = "instance:wattlas_host_energy_joules:increase1h"
@@ -8,6 +9,7 @@ SITE_HOUR = "site:wattlas_energy_joules:increase1h"
 SITE_RATE = "site:wattlas_energy_joules:rate5m"
 ROLE_HOUR = "site_role:wattlas_site_energy_joules:increase1h"
 SITE_HOSTS_HOUR = "site:wattlas_host_energy_joules:increase1h"
+UNCERTAINTY = "site:wattlas_host_power_uncertainty:ratio"
 _BY_QUALITY = "instance_quality:wattlas_host_energy_joules:increase1h"
 _GAP = "instance:wattlas_host_energy_gap_seconds:increase1h"
 _TOTAL = 'role=~"total|generation"'
@@ -36,6 +38,18 @@ def now_group() -> Group:
                 ),
                 "What a site takes, W: its total meters and what it generates itself; where it has"
                 " no total meter, its hosts.",
+            ),
+            Record(
+                UNCERTAINTY,
+                "sum by (site) (\n"
+                f"  {POWER}\n"
+                "  * on (job, instance) group_left () wattlas_host_power_uncertainty_ratio\n"
+                ")\n"
+                "/ sum by (site) (\n"
+                f"  {POWER} and on (job, instance) wattlas_host_power_uncertainty_ratio\n"
+                ")",
+                "Half-width of the uncertainty of the hosts' power as a share of it, weighted by"
+                " power: an upper bound, as if all erred in the same direction.",
             ),
         ),
     )

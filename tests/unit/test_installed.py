@@ -70,7 +70,7 @@ def test_every_library_is_pinned_and_installed_as_pinned():
     wrong = []
     for name in sorted(needed() - WITH_PYTHON):
         try:
-            found = distribution(name).version
+            found = distribution(name).version.removeprefix("v")
         except PackageNotFoundError:
             wrong.append(f"{name} is not installed: {REMEDY}")
             continue

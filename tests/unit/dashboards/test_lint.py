@@ -27,6 +27,8 @@ SITE_WIDE = re.compile(r"^(site|rack|zone)(_\w+)?:")
 EXCEPTIONS = {
     ("template-instance", "*", "*"): "the variable is called host and shows host names; its value"
     " is the label instance",
+    ("target-job", "fleet", "Alerts firing now"): "an alert about a site has no job",
+    ("target-instance", "fleet", "Alerts firing now"): "an alert about a site has no instance",
     ("target-rate-interval", "*", "fixed"): "an hour, a day or a month is what the panel is about",
 }
 """(rule, dashboard, panel or variable) to the reason why it may differ."""
@@ -118,7 +120,7 @@ def panel_units(board):
         for override in panel["fieldConfig"].get("overrides", ()):
             units += [p["value"] for p in override["properties"] if p["id"] == "unit"]
         for unit in units:
-            if unit not in UNITS and not re.match(r"(suffix|prefix|time|currency):.+", unit):
+            if unit not in UNITS and not re.match(r"(suffix|prefix|si|time|count|currency):.+", unit):
                 yield panel["title"], f"Grafana knows no unit {unit!r}"
 
 
