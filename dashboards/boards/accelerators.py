@@ -143,11 +143,12 @@ _DONE: Final = Section(
             " of one job should be equal: one that is not is idle, sick, or on other work.",
             "kwatth",
             Query(
-                of_part(
+                "sort_desc("
+                + of_part(
                     f"increase(wattlas_component_energy_joules_total{{{PART}}}[$__range])", CARD
                 )
-                + " / 3.6e6",
-                "card {{gpu}}: {{name}}",
+                + " / 3.6e6)",
+                _CARD,
                 instant=True,
             ),
             look=Look(width=8, least=0),

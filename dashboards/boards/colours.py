@@ -22,11 +22,11 @@ QUALITY: Final[Mapping[str, str]] = {
 """How a figure was obtained; missing: it was not."""
 COMPONENTS: Final[Mapping[str, str]] = {
     "cpu": "blue",
-    "dram": "super-light-blue",
+    "dram": "#4FB3A5",
     "gpu": "purple",
     "accelerator": "super-light-purple",
     "storage": "yellow",
-    "nic": "super-light-yellow",
+    "nic": "light-green",
     "fan": "dark-green",
     "psu": "dark-red",
     "platform": "semi-dark-orange",

@@ -33,7 +33,7 @@ _DROP: Final = Limits().efficiency_fleet_ratio
 _IT: Final = f"site:wattlas_it_power_watts:sum{{{SITES}}}"
 _IDLE: Final = f"site:wattlas_idle_power_watts:sum{{{SITES}}}"
 _LOCATION: Final = f'basis="location", {SITES}'
-_OF_BUDGET: Final = (("of budget", (("unit", "percentunit"), ("decimals", 0))),)
+_OF_BUDGET: Final = (("of even pace", (("unit", "percentunit"), ("decimals", 0))),)
 _TO_SITE: Final = (("Go to this site", link_to("site", site="${__field.labels.site}")),)
 _OWN_PACE: Final = "100 % is the pace at which the month's budget lasts to its end."
 
@@ -80,7 +80,7 @@ _NOW: Final = Section(
             f" meters, else their servers. {_OWN_PACE}",
             "kwatth",
             Query(f"sum({month(SITE_HOUR, SITES)}) / 3.6e6", "this month"),
-            Query(pace("energy", ENERGY_BUDGET), "of budget"),
+            Query(pace("energy", ENERGY_BUDGET), "of even pace"),
             look=Look(width=4, height=5, overrides=_OF_BUDGET, time_from=MONTH, says_range=True),
             spark=False,
             names=True,
@@ -91,7 +91,7 @@ _NOW: Final = Section(
             f" {_OWN_PACE} Move work that can wait to hours and sites with a cleaner grid.",
             "masst",
             Query(f"sum({month(OPERATION_HOUR, _LOCATION)}) / 1e6", "this month"),
-            Query(pace("carbon", CARBON_BUDGET), "of budget"),
+            Query(pace("carbon", CARBON_BUDGET), "of even pace"),
             look=Look(
                 width=4,
                 height=5,

@@ -233,7 +233,7 @@ ALERTS: Final = table(
         width=6,
         height=9,
         overrides=_TO_SERVER,
-        no_value="No alert is firing, or no rules are loaded",
+        no_value="no alert is firing",
     ),
     columns=(
         ("instance", "instance"),

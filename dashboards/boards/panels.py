@@ -155,6 +155,8 @@ def stat(
     panel.graph_mode(BigValueGraphMode.AREA if spark else BigValueGraphMode.NONE)
     panel.reduce_options(_last())
     panel.text_mode(BigValueTextMode.VALUE_AND_NAME if names else BigValueTextMode.VALUE)
+    if names:  # one below the other: beside each other two names would be tiny
+        panel.orientation(VizOrientation.HORIZONTAL)
     return finished(panel, title, description, unit, queries, look)
 
 

@@ -21,7 +21,8 @@ LEDGERS: Final = Section(
             series(
                 "Rows that wait for the disk",
                 "Minutes of detail that agents could not save yet. A line that rises is a disk"
-                " that is full or slow; totals are exported all the same, but a restart would lose these.",
+                " that is full or slow; totals are exported all the same, but a restart"
+                " would lose these.",
                 "short",
                 Query(
                     f"sum by (site) (site:wattlas_ledger_unsaved_postings:sum{{{SITES}}})",

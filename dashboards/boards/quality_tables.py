@@ -41,8 +41,8 @@ UNSURE: Final = table(
     "The 20 hosts with the longest gaps and the 20 with the most estimated energy in the last hour."
     " Open one: its sources say what is missing, and the runbook host-power-missing what to do.",
     "none",
-    Query(f"topk(20, {_GAP})"),
-    Query(f"topk(20, {_ESTIMATED} > 0)"),
+    Query(f"topk(20, 1 * {_GAP})"),
+    Query(f"topk(20, 1 * {_ESTIMATED} > 0)"),
     look=Look(
         width=16,
         overrides=(

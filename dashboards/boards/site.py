@@ -5,6 +5,7 @@ from dashboards.boards.colours import BAD, FAIR, GOOD, UNKNOWN, by_name, dashed,
 from dashboards.boards.frame import SITES, Board, Section
 from dashboards.boards.panels import Look, Query, bars, series, stat
 from dashboards.boards.site_family import FAMILY
+from dashboards.boards.site_hosts import IT_HOSTS
 from dashboards.rules.record_energy import SITE_RATE
 from dashboards.rules.record_limits import PUE_TARGET
 
@@ -233,6 +234,6 @@ BOARD_DESCRIPTION = (
 SITE = Board(
     "site",
     BOARD_DESCRIPTION,
-    (_NOW, _WHERE, FAMILY, _COOLING, flows.THIS_MONTH, flows.METERS),
+    (_NOW, _WHERE, FAMILY, _COOLING, IT_HOSTS, flows.THIS_MONTH, flows.METERS),
     since="now-24h",
 )

@@ -54,7 +54,7 @@ FAMILY: Final = Section(
             ),
             look=Look(
                 width=24,
-                height=9,
+                height=12,
                 decimals=3,
                 overrides=tuple(
                     (f"{name} known", unit("percentunit", 1)) for name in _WINDOWS.values()

@@ -71,6 +71,17 @@ def _hour(role_name: str) -> str:
     return f'sum by (site) ({ROLE_HOUR}{{{SITES}, role="{role_name}"}})'
 
 
+def _day(role_name: str) -> str:
+    """Return the energy of the 24 hours before a midnight: Grafana's steps of a day end there."""
+    day = f'site_role:wattlas_site_energy_joules:increase1d{{{SITES}, role="{role_name}"}}'
+    return f"sum(last_over_time({day}[1h])) / 3.6e6"
+
+
+_ENDING: Final = tuple(
+    (name, (fixed(colour), ("custom.barAlignment", -1)))
+    for name, colour in (("bought", "blue"), ("own generation", "yellow"))
+)
+"""Bars that end at their moment, as the hour or day does that they stand for."""
 NO_HOUR: Final = "no whole hour yet"
 
 
@@ -82,12 +93,23 @@ THIS_MONTH: Final = Section(
     "This month",
     (
         stat(
+            "Energy, 24 hours",
+            "What the sites took in the last 24 whole hours. Compare it with the same day a week"
+            " before in the days below.",
+            "kwatth",
+            Query(
+                f"sum(last_over_time(site:wattlas_energy_joules:increase1d{{{SITES}}}[1h])) / 3.6e6"
+            ),
+            look=Look(width=4, no_value=NO_HOUR),
+            spark=False,
+        ),
+        stat(
             "Energy this month",
             "What the sites took since the month began, in whole hours. Compare it with your bill;"
             " hours without data are missing in it.",
             "kwatth",
             Query(f"sum({_month(f'{SITE_HOUR}{{{SITES}}}')}) / 3.6e6", instant=True),
-            look=Look(width=4, height=4, time_from="now/M", says_range=True, no_value=NO_HOUR),
+            look=Look(width=4, time_from="now/M", says_range=True, no_value=NO_HOUR),
             spark=False,
         ),
         stat(
@@ -103,7 +125,6 @@ THIS_MONTH: Final = Section(
             ),
             look=Look(
                 width=4,
-                height=4,
                 no_value="no price is set",
                 time_from="now/M",
                 says_range=True,
@@ -122,21 +143,37 @@ THIS_MONTH: Final = Section(
                 instant=True,
             ),
             look=Look(
-                width=16,
-                height=8,
+                width=12,
                 time_from="now/M",
                 says_range=True,
                 no_value="no meter of a site",
             ),
         ),
         series(
+            "Energy by day",
+            "Energy of each whole day of the last 30, by the meters: what was bought and what the"
+            " site made itself. A day that stands out is worth a look at the hours below.",
+            "kwatth",
+            Query(_day("total"), "bought", interval="1d"),
+            Query(_day("generation"), "own generation", interval="1d"),
+            look=Look(
+                width=24,
+                least=0,
+                overrides=_ENDING,
+                time_from="now-30d/d",
+                no_value="no total meter, or no whole day yet",
+            ),
+            bars=True,
+            stacked=True,
+        ),
+        series(
             "Energy by hour",
-            "Energy of each hour: bought and own generation, beside what was renewable. Use it to"
-            " see when the site's peak is, and whether work can leave it.",
+            "Energy of each hour of the chosen time. Use it to see when the site's peak is, and"
+            " whether work can leave it.",
             "kwatth",
             Query(f"sum({_hour('total')}) / 3.6e6", "bought", interval="1h"),
             Query(f"sum({_hour('generation')}) / 3.6e6", "own generation", interval="1h"),
-            look=Look(width=24, no_value="no total meter"),
+            look=Look(width=24, least=0, overrides=_ENDING, no_value="no total meter"),
             bars=True,
             stacked=True,
         ),

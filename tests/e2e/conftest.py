@@ -1,11 +1,16 @@
 """What the end-to-end tests share."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from e2e.agents import settings, simulated
+from hardware.faults import NoCompiler
 from hardware.fixtures import fault_library
+from hardware.nvml.build import build
+from hardware.site import SimulatedSite
 
 __all__ = ["fault_library"]
 
@@ -27,3 +32,25 @@ def config(tmp_path: Path, machine: Path) -> Path:
 def here(tmp_path: Path) -> Path:
     """Settings of an agent on this machine's own kernel."""
     return settings(tmp_path / "wattlas.toml")
+
+
+@pytest.fixture(scope="session")
+def living_site() -> Iterator[SimulatedSite]:
+    """A whole simulated site whose agents serve.
+
+    It takes half a minute to make, so the tests that use it are one group for pytest-xdist:
+    `pytest.mark.xdist_group("site")`. What a test changes, it changes back.
+    """
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed here; scripts/setup --dev does it")
+    try:
+        build()
+    except NoCompiler:
+        pytest.skip("no C compiler")
+    # a Unix socket's path is short, so not pytest's own directory
+    with (
+        tempfile.TemporaryDirectory(prefix="ws") as name,
+        SimulatedSite(Path(name) / "s", site_days=400, meter_seconds=1.0) as site,
+    ):
+        site.wait_for_figures()
+        yield site

@@ -12,7 +12,7 @@ import msgspec
 
 from dashboards.rules import Alert, Group
 
-SHORT = {"[5m]": "[20s]", "[30m]": "[20s]"}
+SHORT = {"[5m]": "[20s]", "[30m:5m]": "[15s:3s]"}
 """Windows over what is measured now. Those over the past, 7 and 28 days, stay."""
 
 
@@ -81,8 +81,8 @@ def in_seconds(groups: Sequence[Group]) -> Iterator[Group]:
                 text = text.replace(long, short)
             changed = msgspec.structs.replace(rule, expression=text)
             if isinstance(changed, Alert):
-                keep = "5s" if changed.keep_firing_for else ""
-                changed = msgspec.structs.replace(changed, for_="5s", keep_firing_for=keep)
+                keep = "3s" if changed.keep_firing_for else ""
+                changed = msgspec.structs.replace(changed, for_="3s", keep_firing_for=keep)
             rules.append(changed)
         interval = "1s" if group.interval == "1m" else "5s"
         yield Group(group.name, interval, tuple(rules))

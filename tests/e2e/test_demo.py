@@ -9,9 +9,6 @@ from pathlib import Path
 
 import hardware
 import pytest
-from hardware.faults import NoCompiler
-from hardware.nvml.build import build
-from hardware.site import SimulatedSite
 from hardware.site.history import make_history
 from hardware.site.processes import Failed, until
 from hardware.site.servers import Prometheus
@@ -20,6 +17,8 @@ REPOSITORY = Path(hardware.__file__).parents[2]
 REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.parallel,
+    pytest.mark.xdist_group("site"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(
         shutil.which("prometheus") is None and "CI" not in os.environ,
@@ -45,21 +44,15 @@ HOUR = 3600.0
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    try:
-        build()
-    except NoCompiler:
-        pytest.skip("no C compiler")
-    with SimulatedSite(
-        tmp_path_factory.mktemp("s"), site_days=2, host_days=2, meter_seconds=1.0
-    ) as made:
-        made.wait_for_figures()
-        yield made
+def site(living_site):
+    return living_site
 
 
 @pytest.fixture(scope="module")
-def prometheus(site):
-    with Prometheus(site.directory / "prometheus", site.targets, scrape_seconds=1.0) as server:
+def prometheus(site, tmp_path_factory):
+    with Prometheus(
+        tmp_path_factory.mktemp("prometheus"), site.targets, scrape_seconds=1.0
+    ) as server:
         server.wait_for_targets(len(site.agents))
         yield server
 
@@ -171,12 +164,12 @@ def test_a_gpu_is_held_down_and_recovers(site, prometheus):
     )
 
 
-def test_the_simulated_past_is_the_truths(site, prometheus):
+def test_the_simulated_past_is_the_truths(site, prometheus, tmp_path):
     end = site.clock.epoch
     made = make_history(site, prometheus.storage, days=0.25, until=end)
     assert made.series > 500
     with Prometheus(
-        site.directory / "later", {}, storage=_copy(prometheus.storage, site.directory / "copy")
+        tmp_path / "later", {}, storage=_copy(prometheus.storage, tmp_path / "copy")
     ) as later:
         at = end - 3 * HOUR
         truth = site.wall_watts(-3 * HOUR)

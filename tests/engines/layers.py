@@ -1,26 +1,24 @@
 """Recording rules worked out one layer after the other, at once instead of over real time."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-
-from unit.dashboards.promql import selectors
 
 from dashboards.rules import Group, Record
 from engines.prometheus import BLOCK_SECONDS, Prometheus
 from engines.promql import Labels
 
+_NAME = re.compile(r"[a-zA-Z_:][\w:]*")
 Rows = Mapping[Labels, list[tuple[float, float]]]
 
 
 def layers(records: list[Record]) -> Iterator[list[Record]]:
     """Yield records such that each needs only what was yielded before."""
-    needs = {
-        r.name: {
-            s.name for same in records if same.name == r.name for s in selectors(same.expression)
-        }
-        for r in records
-    }
+    names = {r.name for r in records}
+    needs: dict[str, set[str]] = {name: set() for name in names}
+    for record in records:
+        needs[record.name] |= names & set(_NAME.findall(record.expression))
     known: set[str] = set()
     left = set(needs)
     while left:
@@ -48,8 +46,8 @@ def head(name: str, labels: Labels) -> str:
     return name + "{" + ",".join(f'{k}="{v}"' for k, v in labels) + "}"
 
 
-SELDOM_SECONDS = 1800.0
-"""Step of groups that are evaluated every ten minutes; they are read with last_over_time(…[1h])."""
+SELDOM_SECONDS = 600.0
+"""Step of groups that are evaluated every ten minutes: their samples are counted."""
 
 
 def record_past(

@@ -12,6 +12,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from engines.layers import record_past
+
+from agent.alerts import all_limits
+from dashboards.rules import Group, groups, rules_file
 from hardware.site.grafana import Grafana, grafana_command
 from hardware.site.history import make_history
 from hardware.site.past import SITE_DAYS
@@ -21,12 +25,23 @@ from hardware.site.servers import Alertmanager, Prometheus, alertmanager_program
 from hardware.site.site import SimulatedSite
 
 REPOSITORY = Path(__file__).parents[3]
-RULES = ("dashboards/wattlas.rules.yml",)
 ROUTING = "dashboards/alertmanager.yml"
 DASHBOARDS = "dashboards/grafana"
+LIMITS = {
+    "pue_target_ratio": 1.3,
+    "idle_waste_ratio": 0.1,
+    "energy_budget_kwh_per_month": 6000.0,
+    "carbon_budget_kilograms_per_month": 2500.0,
+    "electricity_price_per_kwh": 0.09,
+    "currency": "EUR",
+}
+"""[alerts] of this site: some of it is over them, so that there is something to see."""
+RECORDED_SECONDS = 240.0
+"""Between two samples of the past that the rules would have recorded."""
 WHOLE_MINUTE = "wattlas_host_itue_ratio", "wattlas_flops_per_watt"
 """What comes with the first whole minute; the past has the names that the pages have."""
 WHOLE_MINUTE_SECONDS = 150.0
+DAY_SECONDS, HOUR_SECONDS = 86400.0, 3600.0
 CHECKED = (
     ("agents that Prometheus scrapes", 'sum(up{job="wattlas"})', ""),
     ("power of all servers", "sum(wattlas_host_power_watts)", "W"),
@@ -91,7 +106,10 @@ def _run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
         SimulatedSite(folder / "s", hosts=options.hosts, site_days=days, say=say)
     )
     alertmanager = _alertmanager(options, folder, stack)
-    rules = options.rules or [path for name in RULES if (path := REPOSITORY / name).is_file()]
+    every = list(groups(all_limits(LIMITS)))
+    own_rules = folder / "wattlas.rules.yml"
+    own_rules.write_text(rules_file(every))
+    rules = options.rules or [own_rules]
     prometheus = stack.enter_context(
         Prometheus(
             folder / "prometheus",
@@ -99,12 +117,12 @@ def _run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
             port=options.prometheus_port,
             scrape_seconds=1.0 if options.check else options.scrape,
             rule_files=rules,
-            external_labels={"site": "simulated"},
+            external_labels={"prometheus": "demo"},
             alertmanagers=[alertmanager.address] if alertmanager else [],
         )
     )
     first_scrape = time.time() - options.scrape
-    say(f"Prometheus: {prometheus.url}{'' if rules else ' (there are no rules here yet)'}")
+    say(f"Prometheus: {prometheus.url}")
     site.wait_for_figures()
     prometheus.wait_for_targets(len(site.agents))
     if options.check:
@@ -113,7 +131,7 @@ def _run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
     _grafana(folder, prometheus, stack)
     _tell(site, prometheus, alertmanager)
     if options.history:
-        _history(options, site, prometheus, first_scrape)
+        _history(options, site, prometheus, first_scrape, every)
     say("all is there; Ctrl-C ends it and removes everything")
     threading.Event().wait()
 
@@ -161,7 +179,11 @@ def _tell(site: SimulatedSite, prometheus: Prometheus, alertmanager: Alertmanage
 
 
 def _history(
-    options: argparse.Namespace, site: SimulatedSite, prometheus: Prometheus, until: float
+    options: argparse.Namespace,
+    site: SimulatedSite,
+    prometheus: Prometheus,
+    until: float,
+    every: list[Group],
 ) -> None:
     say("a simulated past follows once the first whole minute is over")
     end = time.monotonic() + WHOLE_MINUTE_SECONDS
@@ -171,11 +193,19 @@ def _history(
         if all(f"\n{name}{{" in page for page in pages for name in WHOLE_MINUTE):
             break
         time.sleep(2.0)
-    made = make_history(site, prometheus.storage, days=options.history, until=until)
+    past = site.directory / "blocks"
+    made = make_history(site, past, days=options.history, until=until)
     say(
         f"{options.history:g} days of simulated past: {made.samples / 1e6:.1f} million samples of"
-        f" {made.series} series in {made.seconds:.0f} s; Prometheus takes them in within a minute"
+        f" {made.series} series in {made.seconds:.0f} s"
     )
+    say("what the rules would have recorded of it follows")
+    start = until - options.history * DAY_SECONDS + HOUR_SECONDS
+    scratch = site.directory / "recording"
+    recorded = record_past(past, every, start, until, RECORDED_SECONDS, scratch)
+    for block in past.glob("01*"):
+        block.rename(prometheus.storage / block.name)
+    say(f"{recorded / 1e6:.1f} million of them; Prometheus takes all in within a minute")
 
 
 def _check(site: SimulatedSite, prometheus: Prometheus) -> None:

@@ -27,25 +27,29 @@ DAYS: Final = 8.0
 STEP_SECONDS: Final = 120.0
 OFTEN: Final = (
     "wattlas_budget_*",
+    "wattlas_component_energy_joules_total",
     "wattlas_component_utilization_ratio",
     "wattlas_emissions_*",
+    "wattlas_flops_*",
     "wattlas_grid_carbon_intensity_grams_per_kwh",
     "wattlas_host_energy_*",
     "wattlas_host_info",
+    "wattlas_host_parts_*",
     "wattlas_host_power_*",
+    "wattlas_host_unattributed_*",
     "wattlas_site_energy_*",
     "wattlas_site_power_*",
     "wattlas_site_*_ratio",
     "wattlas_site_*_per_kwh",
     "wattlas_site_temperature_*",
     "wattlas_site_water_*",
+    "wattlas_wall_*",
     "wattlas_work_*",
 )
 """Metrics (globs) whose past has a sample each step."""
 SELDOM: Final = (
     "wattlas_collector_up",
     "wattlas_component_*",
-    "wattlas_flops_*",
     "wattlas_gpu_info",
     "wattlas_gpu_power_limit_watts",
     "wattlas_gpu_temperature_celsius",
@@ -53,7 +57,6 @@ SELDOM: Final = (
     "wattlas_grid_carbon_intensity_info",
     "wattlas_host_*",
     "wattlas_ledger_up",
-    "wattlas_wall_*",
 )
 """Those that have one each second step: below PromQL's five minutes of looking back."""
 SELDOM_EVERY: Final = 2
