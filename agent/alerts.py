@@ -21,18 +21,20 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Work per joule over half an hour, as a share of its median of 7 days at the same load: below
     this (and below what is usual scatter) `WattlasEfficiencyDrop` fires."""
     efficiency_drop_sigmas: float = 3.0
-    """And only if it is so many standard deviations of those 7 days below the median."""
+    """And only if it is so many standard deviations below the median: so many times what 68.3 % of
+    the half hours of those 7 days differed by at most."""
     efficiency_slow_ratio: float = 0.93
-    """Work per joule over a day, as a share of its median of 28 days at the same load: below this
-    `WattlasEfficiencySlowDrop` fires."""
+    """Median of work per joule over three days, as a share of its median of 28 days at the same
+    load: below this, and if the last day is no better, `WattlasEfficiencySlowDrop` fires."""
     efficiency_fleet_ratio: float = 0.93
-    """Mean of a site's hosts, as a share of their own medians: below this
+    """Median of a site's hosts (five at least), as shares of their own medians: below this
     `WattlasFleetEfficiencyDrop` fires."""
     efficiency_load_ratio: float = 0.2
     """Work per joule is only judged where the mean utilisation is above this: an idle host's is
     bad by nature."""
     efficiency_history_hours: float = 6.0
-    """And only where there are so many hours of history at the same load."""
+    """And only where there are so many hours of history at the same load. They are asked for again
+    for the scatter, so that a new host is judged after about twice as long."""
     idle_load_ratio: float = 0.05
     """A host or accelerator whose mean utilisation over an hour is below this is idle."""
     idle_waste_ratio: float = 0.2

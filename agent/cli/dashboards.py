@@ -76,9 +76,7 @@ def dashboards(
     return 0
 
 
-def _files(
-    limits: "AllLimits", prometheus: str, runbooks: str | None
-) -> Iterator[tuple[str, str]]:
+def _files(limits: "AllLimits", prometheus: str, runbooks: str | None) -> Iterator[tuple[str, str]]:
     from agent.cli.rules import HEADER  # noqa: PLC0415
     from dashboards.rules import groups, rules_file  # noqa: PLC0415
     from dashboards.rules.model import RUNBOOKS  # noqa: PLC0415

@@ -30,7 +30,7 @@ _NOW = Section(
             look=Look(width=4, height=4, decimals=1, steps=_ALL),
         ),
         stat(
-            "Hosts whose collectors all work",
+            "Collectors all up",
             "Share of hosts on which every collector's last reading succeeded, of the worst site."
             " Below 100 %: the table of collectors that failed says why.",
             "percentunit",
@@ -62,7 +62,7 @@ _NOW = Section(
             look=Look(width=4, height=4, decimals=1),
         ),
         stat(
-            "Ledgers that can be written",
+            "Ledgers in order",
             "Share of the agents that can save what they count, of the worst site. One that cannot"
             " loses what it holds when it restarts: look at its disk first.",
             "percentunit",
@@ -140,7 +140,7 @@ _COLLECTORS = Section(
                 "Failed readings",
                 "By collector, over all hosts. A few on many hosts are a network that was away;"
                 " steady ones on one host are in the table above with their reason.",
-                "suffix: /min",
+                "suffix:/min",
                 Query(
                     "60 * (sum by (collector)"
                     f" (site_collector:wattlas_collector_failures:rate15m{{{SITES}}})\n"

@@ -69,7 +69,7 @@ FAILING: Final = table(
         worst(
             50,
             "sum by (job, instance, collector, reason)"
-            f" (increase(wattlas_collector_failures_total{{{RAW}}}[1h]))",
+            f" (increase(wattlas_collector_failures_total{{{RAW}}}[1h])) > 0",
         )
     ),
     look=Look(

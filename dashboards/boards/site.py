@@ -32,8 +32,8 @@ _NOW = Section(
             names=True,
         ),
         stat(
-            "PUE against its target",
-            "PUE of 24 hours as a share of pue_target_ratio under [alerts]. Above 100 % look at the"
+            "PUE / target",
+            "PUE of 24 hours over pue_target_ratio under [alerts]. Above 100 % look at the"
             " losses by stage below: the stage that grew is the one to mend.",
             "percentunit",
             Query(
@@ -128,7 +128,7 @@ _WHERE = Section(
             "What is left at each stage now. A large step down is a loss; a step up means that two"
             " meters contradict each other. Choose one site to compare.",
             "watt",
-            Query(flows.FEED, "feed and own generation", instant=True),
+            Query(flows.FEED, "feed and own", instant=True),
             Query(flows.LEFT, "less cooling and lighting", instant=True),
             Query(flows.role("ups"), "UPS output", instant=True),
             Query(flows.role("it"), "IT by PDUs", instant=True),

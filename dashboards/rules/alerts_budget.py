@@ -80,8 +80,8 @@ def _will_run_out(where: str) -> Alert:
             "At the pace of the last 30 days {{ $value | humanizePercentage }} of"
             " {{ $labels.budget }} ({{ $labels.of }}) of {{ $labels.host }}"
             " ({{ $labels.instance }}) will be used when its period ends."
-            " `wattlas report carbon` shows day by day where it went; use less, or have the budget"
-            " changed."
+            " Run `wattlas report carbon` to see day by day where it went; use less, or have the"
+            " budget changed."
         ),
         runbook="budget-burn",
     )

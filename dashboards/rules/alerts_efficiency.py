@@ -37,7 +37,7 @@ def _drop(limits: Limits, where: str) -> Alert:
             f"{relative} < {number(limits.efficiency_drop_ratio)}\n"
             "and\n"
             f"{relative} < 1 - {number(limits.efficiency_drop_sigmas)}"
-            f" * last_over_time({scatter}[1h])"
+            f" * last_over_time({scatter}[2h])"
         ),
         for_="15m",
         keep_firing_for="15m",
@@ -57,16 +57,16 @@ def _slow(limits: Limits, where: str) -> Alert:
     return Alert(
         name="WattlasEfficiencySlowDrop",
         expression=(
-            f"last_over_time({RELATIVE_1D}{matchers}[30m]) < {ratio}\n"
-            "and\n"
-            f"last_over_time({RELATIVE_3D}{matchers}[30m]) < {ratio}"
+            f"last_over_time({RELATIVE_3D}{matchers}[1h]) < {ratio}\n"
+            "unless\n"
+            f"last_over_time({RELATIVE_1D}{matchers}[1h]) >= {ratio}"
         ),
         for_="1h",
         severity="warning",
         summary="A host has come to do less work per joule than weeks ago at the same load",
         description=(
-            f"{_WHO} did {_SHARE} of its usual work per joule in the last day, and no more in the"
-            " last three, compared at the same load with the 28 days before. Look for what creeps:"
+            f"{_WHO} did {_SHARE} of its usual work per joule in the last three days, compared at"
+            " the same load with the 28 days before. Look for what creeps:"
             " dust and fans, temperatures, a new version of the software, growing inputs; then"
             " plan the mending."
         ),

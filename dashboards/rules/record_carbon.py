@@ -39,12 +39,6 @@ def carbon_group() -> Group:
                 " that the site took beside theirs.",
             ),
             Record(
-                "zone:wattlas_grid_carbon_intensity_grams_per_kwh:avg",
-                "avg by (grid_zone, provider, basis, factor)"
-                " (wattlas_grid_carbon_intensity_grams_per_kwh)",
-                "What a kWh of the grid emits, g CO2e.",
-            ),
-            Record(
                 SITE_INTENSITY,
                 "avg by (site, grid_zone, provider, basis, factor) (\n"
                 "  avg by (job, instance, grid_zone, provider, basis, factor)"

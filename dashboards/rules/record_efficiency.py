@@ -3,7 +3,7 @@
 A host does more work per joule the busier it is, since what it draws when idle is shared by more
 work. So a mean over day and night says nothing about the machine; what is compared here is always
 the same step of load: 76 to 87 % now with 76 to 87 % of the last days. docs/design/rules.md says
-why steps are so wide, and why medians and quartiles are compared.
+why steps are so wide, and why medians are compared.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,20 +30,22 @@ SITE_RELATIVE_COUNT: Final = "site:wattlas_work_per_joule_relative:count"
 _HOST_ENERGY: Final = "instance:wattlas_host_energy_joules:rate5m"
 _WORKLOADS: Final = "instance:wattlas_workloads:count"
 _BESIDE: Final = "instance_workload_beside:wattlas_work_per_joule:ratio_rate5m"
-_TEN_MINUTES: Final = "instance_workload_load:wattlas_work_per_joule:median10m"
-_HALF_HOURS: Final = "instance_workload:wattlas_work_per_joule_relative:every10m"
+THIRTY_MINUTES: Final = "instance_workload_load:wattlas_work_per_joule:median30m"
+OFF: Final = "instance_workload:wattlas_work_per_joule_off:every30m"
 _LOAD_STEP: Final = 1.15
 """A step of load ends where this many times its beginning is. Within one, work per joule of a host
-that draws half its full power when idle differs by 10 % at most; within a tenth of load it would be
-25 %."""
+that draws half its full power when idle differs by 12 % at most; within the tenth from 0.2 to 0.3
+it would be 38 %."""
 _LOAD_LEAST: Final = 0.05
 """Below this load there is one more step."""
-_QUARTILES_PER_SIGMA: Final = 1.349
-"""Upper less lower quartile of a normal distribution, in standard deviations."""
+_WITHIN_A_SIGMA: Final = 0.683
+"""Share of a normal distribution within one standard deviation of its mean."""
 SLOW_HISTORY_HOURS: Final = 24
 """Hours at the same load within 28 days that a slow comparison asks for."""
 SLOW_JUDGED_HOURS: Final = 6
-"""Hours of the last day for which it must be judged."""
+"""Hours of the last three days for which it must be judged."""
+SLOW_MENDED_HOURS: Final = 2
+"""Hours of the last day that can say that it is mended."""
 
 
 def efficiency_group(limits: AllLimits | Limits) -> Group:
@@ -94,7 +96,7 @@ def efficiency_group(limits: AllLimits | Limits) -> Group:
             *_by_load(every),
             Record(
                 RELATIVE,
-                f"max without (load_percent, beside) ({BY_LOAD} / last_over_time({MEDIAN_7D}[1h]))",
+                f"max without (load_percent, beside) ({BY_LOAD} / last_over_time({MEDIAN_7D}[2h]))",
                 "Work per joule as a share of its median of 7 days at the same load; 1 is as"
                 " usual.",
             ),
@@ -123,9 +125,9 @@ def efficiency_group(limits: AllLimits | Limits) -> Group:
 
 
 def baseline_group(limits: AllLimits | Limits) -> Group:
-    """Return what is usual. Read them with last_over_time(…[1h]): they are evaluated seldom.
+    """Return what is usual. Read them with last_over_time(…[2h]): they are evaluated seldom.
 
-    Ten minutes are kept as one value, so that 7 days are 1,000 samples and not 10,000.
+    Half an hour is kept as one value, so that 7 days are 336 samples and not 10,000.
     """
     every = limits if isinstance(limits, AllLimits) else AllLimits(limits, {})
     fast, slow = "[7d] offset 1h", "[28d] offset 1d"
@@ -138,61 +140,57 @@ def baseline_group(limits: AllLimits | Limits) -> Group:
 
     return Group(
         "wattlas_efficiency_baseline",
-        "10m",
+        "30m",
         (
             Record(
-                _TEN_MINUTES,
-                f"quantile_over_time(0.5, {BY_LOAD}[10m])",
-                "Work per joule at a load in ten minutes, units/J.",
+                THIRTY_MINUTES,
+                f"quantile_over_time(0.5, {BY_LOAD}[30m])",
+                "Work per joule at a load in half an hour, units/J.",
             ),
             Record(
                 MEDIAN_7D,
-                f"quantile_over_time(0.5, {_TEN_MINUTES}{fast})\nand ({enough(_TEN_MINUTES)})",
+                f"quantile_over_time(0.5, {THIRTY_MINUTES}{fast})\nand ({enough(THIRTY_MINUTES)})",
                 "The usual work per joule at a load: the median of 7 days up to an hour ago, where"
                 " there are hours enough of it.",
             ),
             Record(
-                _HALF_HOURS,
-                RELATIVE_30M,
-                "Half an hour beside its median, kept every ten minutes.",
+                OFF,
+                f"abs({RELATIVE_30M} - 1)",
+                "How far half an hour is from as usual, as a share, kept every half-hour.",
             ),
             Record(
                 RELATIVE_SCATTER,
-                "(\n"
-                f"  quantile_over_time(0.75, {_HALF_HOURS}{fast})\n"
-                f"  - quantile_over_time(0.25, {_HALF_HOURS}{fast})\n"
-                f") / {_QUARTILES_PER_SIGMA}\n"
-                f"and ({enough(_HALF_HOURS)})",
-                "How much half an hour usually differs from that: the standard deviation that a"
-                " normal distribution with these quartiles has.",
+                f"quantile_over_time({_WITHIN_A_SIGMA}, {OFF}{fast})\nand ({enough(OFF)})",
+                "How far it usually is at most: two thirds of 7 days were nearer, as they are"
+                " nearer than a standard deviation in a normal distribution.",
             ),
             Record(
                 MEDIAN_28D,
-                f"quantile_over_time(0.5, {_TEN_MINUTES}{slow})\n"
-                f"and (count_over_time({_TEN_MINUTES}{slow}) >= {6 * SLOW_HISTORY_HOURS})",
+                f"quantile_over_time(0.5, {THIRTY_MINUTES}{slow})\n"
+                f"and (count_over_time({THIRTY_MINUTES}{slow}) >= {2 * SLOW_HISTORY_HOURS})",
                 "The usual work per joule at a load over 28 days up to a day ago.",
             ),
             Record(
                 RELATIVE_28D,
                 "max without (load_percent, beside)"
-                f" ({_TEN_MINUTES} / last_over_time({MEDIAN_28D}[1h]))",
+                f" ({THIRTY_MINUTES} / last_over_time({MEDIAN_28D}[2h]))",
                 "Work per joule now as a share of that.",
             ),
-            Record(
-                RELATIVE_1D,
-                f"max by ({HOST}, workload) (\n"
-                f"  quantile_over_time(0.5, {RELATIVE_28D}[1d])\n"
-                f"  and (count_over_time({RELATIVE_28D}[1d]) >= {6 * SLOW_JUDGED_HOURS})\n"
-                ")",
-                f"Its median of a day of which at least {SLOW_JUDGED_HOURS} hours can be judged;"
-                " of a workload's units the best.",
-            ),
-            Record(
-                RELATIVE_3D,
-                f"max by ({HOST}, workload) (quantile_over_time(0.5, {RELATIVE_28D}[3d]))",
-                "The same of three days.",
-            ),
+            _days(RELATIVE_1D, "1d", SLOW_MENDED_HOURS, "a day"),
+            _days(RELATIVE_3D, "3d", SLOW_JUDGED_HOURS, "three days"),
         ),
+    )
+
+
+def _days(name: str, window: str, hours: int, words: str) -> Record:
+    return Record(
+        name,
+        f"max by ({HOST}, workload) (\n"
+        f"  quantile_over_time(0.5, {RELATIVE_28D}[{window}])\n"
+        f"  and (count_over_time({RELATIVE_28D}[{window}]) >= {2 * hours})\n"
+        ")",
+        f"Its median of {words} of which at least {hours} hours can be judged; of a workload's"
+        " units the best.",
     )
 
 
@@ -200,7 +198,7 @@ def load_steps(least: float) -> list[tuple[float, float]]:
     """Return the steps of load that reach above `least`, as low and high ends, busiest first."""
     ends = [1.0]
     while ends[-1] > max(least, _LOAD_LEAST):
-        ends.append(round(_LOAD_STEP ** -len(ends), 2))
+        ends.append(round(_LOAD_STEP ** -len(ends), 3))
     if least < ends[-1]:
         ends.append(0.0)
     return [(low, high) for high, low in pairwise(ends)]
@@ -235,7 +233,7 @@ def _by_load(every: AllLimits) -> Iterator[Record]:
 
 
 def _history_samples(limits: Limits) -> float:
-    return 6 * limits.efficiency_history_hours
+    return 2 * limits.efficiency_history_hours
 
 
 def _by_value(every: AllLimits, value: Callable[[Limits], float]) -> list[tuple[str, float]]:

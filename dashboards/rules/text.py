@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dashboards.rules.model import RUNBOOKS, Alert, Group, Record
 
 _WIDTH = 92
+_NO_STRINGS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+"""Words that YAML 1.1 takes for something else."""
 
 
 def rules_file(groups: Iterable[Group], header: str = "", runbooks: str = RUNBOOKS) -> str:
@@ -70,4 +72,5 @@ def _mapping(name: str, values: dict[str, str]) -> Iterator[str]:
 
 def _scalar(text: str) -> str:
     """Return a string as a YAML scalar; JSON's quoted strings are YAML's."""
-    return text if text.isidentifier() else json.dumps(text, ensure_ascii=False)
+    plain = text.isidentifier() and text.lower() not in _NO_STRINGS
+    return text if plain else json.dumps(text, ensure_ascii=False)

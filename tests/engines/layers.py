@@ -46,8 +46,8 @@ def head(name: str, labels: Labels) -> str:
     return name + "{" + ",".join(f'{k}="{v}"' for k, v in labels) + "}"
 
 
-SELDOM_SECONDS = 600.0
-"""Step of groups that are evaluated every ten minutes: their samples are counted."""
+SELDOM_SECONDS = {"10m": 600.0, "30m": 1800.0}
+"""Steps of groups that are evaluated seldom: of some the samples are counted."""
 
 
 def record_past(
@@ -68,10 +68,8 @@ def record_past(
         series: list[tuple[str, Labels, list[tuple[float, float]]]] = []
         with prometheus:
             for rule in layer:
-                seldom = intervals[id(rule)] == "10m"
-                found = prometheus.over(
-                    rule.expression, start, end, SELDOM_SECONDS if seldom else step
-                )
+                every_seconds = SELDOM_SECONDS.get(intervals[id(rule)], step)
+                found = prometheus.over(rule.expression, start, end, every_seconds)
                 for labels, rows in found.items():
                     marked = tuple(sorted((dict(labels) | rule.labels).items()))
                     series.append((rule.name, marked, rows))

@@ -1,17 +1,24 @@
 """Hosts over days, as the series that they export or that the first rules record of them."""
 
+import os
+import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from unit.dashboards.rule_tests import EVERY, promtool
 
 from dashboards.rules import Group, rules_file
-from dashboards.rules.model import Alert, Record
 from dashboards.rules.record_efficiency import BY_LOAD, load_steps
 
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None and "CI" not in os.environ,
+    reason="promtool is not installed here; scripts/setup --dev does it",
+)
 IDLE = 0.4
 """Share of a host's full power that it draws when idle."""
 FULL_WATTS = 6000.0
@@ -71,18 +78,16 @@ class Exported:
             total = total[m // self.report_minutes * self.report_minutes]
             return np.where((m >= self.reset) & (self.reset > 0), total - total[self.reset], total)
 
-        yield line("wattlas_host_info", np.ones(minutes), f',host="{self.name}",site="gz-1",rack="r1"')
         yield line(
-            "wattlas_component_utilization_ratio", load, ',component="gpu",device="GPU-1"'
+            "wattlas_host_info", np.ones(minutes), f',host="{self.name}",site="gz-1",rack="r1"'
         )
+        yield line("wattlas_component_utilization_ratio", load, ',component="gpu",device="GPU-1"')
         energy = np.cumsum(power_watts(load) * 60)
         yield line("wattlas_host_energy_joules_total", energy, ',quality="measured"')
         noise = 1 + 0.02 * rng.normal(size=minutes)
         for (workload, unit), share in self.work.items():
             done = UNITS_PER_SECOND * load * share(m) * noise
-            yield line(
-                "wattlas_work_total", counter(done), f',workload="{workload}",unit="{unit}"'
-            )
+            yield line("wattlas_work_total", counter(done), f',workload="{workload}",unit="{unit}"')
 
 
 def by_load(
@@ -90,12 +95,12 @@ def by_load(
 ) -> Iterator[dict[str, str]]:
     """Yield what the rules record of a host by load: long tests begin there.
 
-    In steps of more than 5 minutes, over which nothing looks back. A rule costs promtool a tenth of a millisecond at each step; the 16 before this level would take
-    more time than all that follow.
+    In steps of more than 5 minutes, over which nothing looks back. A rule costs promtool a tenth of
+    a millisecond at each step; the 16 before this level would take as long as all that follow.
     """
     for low, high in load_steps(LEAST_LOAD):
         here = (load >= max(low, LEAST_LOAD)) & ((load < high) | (high == 1))
-        step = f"{100 * low:.0f}-{100 * high:.0f}"
+        step = f"{100 * low:.1f}-{100 * high:.1f}"
         yield {
             "series": f'{BY_LOAD}{{{labels(host, site)},workload="llm",unit="tokens",'
             f'load_percent="{step}"}}',
@@ -103,22 +108,61 @@ def by_load(
         }
 
 
-def rules(groups: Sequence[str], leave: str = "", *, after: str = "") -> list[Group]:
-    """Return groups, without rules whose name or expression has `leave`, and those up to `after`."""
-    chosen = [group for group in EVERY if group.name in groups]
-    assert len(chosen) == len(groups)
-    found: list[Group] = []
-    for group in chosen:
-        kept = [
-            rule
-            for rule in group.rules
-            if not leave or leave not in rule.name + rule.expression
-        ]
-        names = [rule.name for rule in kept if isinstance(rule, Record)]
-        if after in names:
-            kept = kept[len(names) - names[::-1].index(after) :]
-        found.append(Group(group.name, group.interval, tuple(kept)))
-    return found
+DAY = 144
+"""Steps of ten minutes."""
+WORKLOADS = ("office", "nights", "jobs", "drifting", "even")
+
+
+def load_of(kind, days, seed, per_day=DAY):
+    """The mean of each step, with a daily and a weekly rhythm."""
+    rng = np.random.default_rng(seed)
+    day = np.arange(days * per_day) / per_day
+    weekend = day % 7 >= 5
+    match kind:
+        case "office":
+            load = 0.45 + 0.3 * np.sin(2 * np.pi * (day - 0.3)) - 0.15 * weekend
+        case "nights":  # just above where it is judged at night and at weekends
+            busy = (day % 1 > 0.3) & (day % 1 < 0.8) & ~weekend
+            load = np.where(busy, 0.55, 0.23) + 0.03 * np.sin(6 * np.pi * day)
+        case "jobs":  # of hours, one after the other
+            ends = np.cumsum(rng.exponential(per_day / 4, size=20 * days).astype(int) + 2)
+            which = np.searchsorted(ends, np.arange(len(day)))
+            load = rng.choice([0.02, 0.35, 0.6, 0.93, 0.97], size=20 * days)[which]
+        case "drifting":  # each day another
+            load = rng.uniform(0.22, 0.9, size=days)[day.astype(int)] + 0.05 * np.sin(
+                2 * np.pi * day
+            )
+        case _:
+            load = np.full(len(day), 0.9)
+    wander = np.zeros(len(day))
+    for step, each in enumerate(rng.normal(0, 0.025, size=len(day) - 1), 1):
+        wander[step] = 0.8 * wander[step - 1] + each
+    return np.clip(load + wander, 0.01, 1.0)
+
+
+def efficiency_of(load, seed, noise):
+    rng = np.random.default_rng(1000 + seed)
+    return work_per_joule(load) * np.exp(noise * rng.normal(size=len(load)))
+
+
+def rules(*names: str, given: str = "", every: Sequence[Group] = EVERY) -> list[Group]:
+    """Return the alerts of these names and all that they build on, down to what is `given`."""
+    wanted, before = set(names), 0
+    while len(wanted) > before:
+        before = len(wanted)
+        for group in every:
+            for rule in group.rules:
+                if rule.name in wanted and rule.name != given:
+                    wanted |= set(re.findall(r"[\w:]+", rule.expression))
+    kept = (
+        Group(
+            group.name,
+            group.interval,
+            tuple(r for r in group.rules if r.name in wanted and r.name != given),
+        )
+        for group in every
+    )
+    return [group for group in kept if group.rules]
 
 
 def firing(*names: str, host: str = ".*") -> str:
@@ -164,6 +208,3 @@ def check(folder: Path, groups: list[Group], interval: str, step: str, series, c
     path = folder / "made.test.yml"
     path.write_text(yaml.safe_dump(test_file, sort_keys=False, width=1e9), encoding="utf-8")
     promtool("test", "rules", path)
-
-
-__all__ = ["Alert", "Exported", "by_load", "case", "check", "fires", "firing", "never", "rules"]

@@ -1,20 +1,33 @@
 """Alerts on less work per joule: found within an hour, and only where something was lost."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from unit.dashboards.efficiency_cases import (
+    DAY,
+    WORKLOADS,
     Exported,
     by_load,
     case,
     check,
+    efficiency_of,
     fires,
+    load_of,
+    needs_promtool,
     never,
     rules,
-    work_per_joule,
 )
-from unit.dashboards.test_site_rules import pytestmark as needs_promtool
 
-from dashboards.rules.record_efficiency import BY_LOAD, load_steps
+from agent.alerts import all_limits
+from dashboards.rules import groups
+from dashboards.rules.record_efficiency import (
+    BY_LOAD,
+    MEDIAN_7D,
+    baseline_group,
+    efficiency_group,
+    load_steps,
+)
 
 pytestmark = needs_promtool
 DROP, SLOW, FLEET = (
@@ -23,7 +36,6 @@ DROP, SLOW, FLEET = (
     "WattlasFleetEfficiencyDrop",
 )
 FIRES = SILENT = {DROP, SLOW, FLEET}
-RECORDED = ["wattlas_efficiency", "wattlas_efficiency_baseline", "wattlas_alerts_efficiency"]
 HOUR = 60
 
 
@@ -94,18 +106,20 @@ NOT_LOSING = [
 
 
 def test_a_loss_is_found_within_an_hour_and_its_end_too(tmp_path):
-    """From what agents export; the history of hours is counted twice, by a step of 5 minutes."""
+    """From what agents export. In steps of 5 minutes 24 "hours" of history are 4."""
+    every = list(groups(all_limits({"efficiency_history_hours": 24})))
     rng = np.random.default_rng(1)
     minutes = 16 * HOUR
     check(
         tmp_path,
-        rules(["wattlas_hosts", *RECORDED], leave="28d"),
+        rules(DROP, every=every),
         "1m",
         "5m",
         (s for host in (*LOSING, *NOT_LOSING) for s in host.series(minutes, rng)),
         [
             fires("12h", DROP, []),
             fires("12h15m", DROP, []),
+            fires("12h45m", DROP, [host.name for host in LOSING]),
             fires("13h", DROP, [host.name for host in LOSING]),
             fires("13h55m", DROP, [host.name for host in LOSING]),
             fires("15h", DROP, []),
@@ -114,49 +128,13 @@ def test_a_loss_is_found_within_an_hour_and_its_end_too(tmp_path):
     )
 
 
-DAY = 144
-"""Steps of ten minutes."""
-WORKLOADS = ("office", "nights", "jobs", "drifting", "even")
-
-
-def load_of(kind, days, seed, per_day=DAY):
-    """The mean of each step, with a daily and a weekly rhythm."""
-    rng = np.random.default_rng(seed)
-    day = np.arange(days * per_day) / per_day
-    weekend = day % 7 >= 5
-    match kind:
-        case "office":
-            load = 0.45 + 0.3 * np.sin(2 * np.pi * (day - 0.3)) - 0.15 * weekend
-        case "nights":  # just above where it is judged at night and at weekends
-            busy = (day % 1 > 0.3) & (day % 1 < 0.8) & ~weekend
-            load = np.where(busy, 0.55, 0.23) + 0.03 * np.sin(6 * np.pi * day)
-        case "jobs":  # of hours, one after the other
-            ends = np.cumsum(rng.exponential(per_day / 4, size=20 * days).astype(int) + 2)
-            which = np.searchsorted(ends, np.arange(len(day)))
-            load = rng.choice([0.02, 0.35, 0.6, 0.93, 0.97], size=20 * days)[which]
-        case "drifting":  # each day another
-            load = rng.uniform(0.22, 0.9, size=days)[day.astype(int)] + 0.05 * np.sin(
-                2 * np.pi * day
-            )
-        case _:
-            load = np.full(len(day), 0.9)
-    wander = np.zeros(len(day))
-    for step, each in enumerate(rng.normal(0, 0.025, size=len(day) - 1), 1):
-        wander[step] = 0.8 * wander[step - 1] + each
-    return np.clip(load + wander, 0.01, 1.0)
-
-
-def efficiency_of(load, seed, noise):
-    rng = np.random.default_rng(1000 + seed)
-    return work_per_joule(load) * np.exp(noise * rng.normal(size=len(load)))
-
-
 @pytest.mark.e2e
 @pytest.mark.parallel
 @pytest.mark.timeout(600)
-def test_a_months_rhythm_and_noise_are_no_loss(tmp_path):
-    """30 days after 7: work per joule of a host moves by 40 % and more with its load."""
-    days, series = 37, []
+def test_a_months_rhythm_and_noise_are_no_loss(tmp_path, monkeypatch):
+    """30 days from the first: work per joule of a host moves by 40 % and more with its load."""
+    monkeypatch.setenv("GOGC", "400")
+    days, series = 30, []
     for seed, kind in enumerate(WORKLOADS):
         load = load_of(kind, days, seed)
         efficiency = efficiency_of(load, seed, 0.03 if seed % 2 else 0.05)
@@ -165,7 +143,7 @@ def test_a_months_rhythm_and_noise_are_no_loss(tmp_path):
         series += by_load(kind, load, efficiency)
     check(
         tmp_path,
-        rules(RECORDED, leave="28d", after=BY_LOAD),
+        rules(DROP, FLEET, given=BY_LOAD),
         "10m",
         "10m",
         series,
@@ -177,30 +155,26 @@ def test_a_months_rhythm_and_noise_are_no_loss(tmp_path):
 @pytest.mark.parallel
 @pytest.mark.timeout(600)
 def test_a_slow_loss_is_found_within_three_weeks_and_noise_is_none(tmp_path):
-    """1 % a day after 28 usual days, mended after 21; in steps of 20 minutes."""
-    days, per_day, series = 54, 72, []
+    """1 % a day after 28 usual days, mended after 21; in steps of an hour."""
+    days, per_day, series = 53, 24, []
     day = np.arange(days * per_day) / per_day
     left = np.where((day >= 28) & (day < 49), 1 - 0.01 * (day - 28), 1.0)
-    for seed, kind in enumerate(WORKLOADS):
+    for seed, (kind, share) in enumerate([("nights", left), ("even", left), ("drifting", 1.0)]):
         load = load_of(kind, days, 10 + seed, per_day)
-        efficiency = efficiency_of(load, 10 + seed, 0.04)
-        series += by_load(kind, load, efficiency, "gz-1")
-        if kind in {"office", "even"}:
-            series += by_load(f"losing-{kind}", load, efficiency * left, "gz-2")
-    losing = ["losing-even", "losing-office"]
+        series += by_load(kind, load, efficiency_of(load, 10 + seed, 0.05) * share)
     check(
         tmp_path,
-        rules(RECORDED, leave="30m", after=BY_LOAD),
-        "20m",
-        "20m",
+        rules(SLOW, given=BY_LOAD),
+        "1h",
+        "1h",
         series,
         [
             fires("28d", SLOW, []),
             fires("32d", SLOW, []),
-            fires("42d", SLOW, losing),
-            fires("49d", SLOW, losing),
-            fires("51d", SLOW, []),
-            never(SLOW, f"{days}d", f"{days}d", "|".join(WORKLOADS)),
+            fires("39d", SLOW, ["even", "nights"]),
+            fires("49d", SLOW, ["even", "nights"]),
+            fires("50d", SLOW, []),
+            never(SLOW, f"{days}d", f"{days}d", "drifting"),
         ],
     )
 
@@ -210,23 +184,23 @@ def test_a_slow_loss_is_found_within_three_weeks_and_noise_is_none(tmp_path):
 @pytest.mark.timeout(600)
 def test_a_loss_that_stays_goes_from_one_alert_to_the_other(tmp_path):
     """What a median takes for usual after some days is no alert of it any more."""
-    day = np.arange(16 * DAY) / DAY
-    load = load_of("even", 16, 3)
+    days = 10
+    day = np.arange(days * DAY) / DAY
+    load = load_of("even", days, 3)
     series = by_load("stays", load, efficiency_of(load, 3, 0.03) * np.where(day < 7, 1, 0.8))
     check(
         tmp_path,
-        rules(RECORDED, after=BY_LOAD),
+        rules(DROP, SLOW, given=BY_LOAD),
         "10m",
         "10m",
         series,
         [
             fires("7d1h", DROP, ["stays"]),
             fires("8d12h", DROP, ["stays"]),
-            fires("9d", DROP, []),
+            fires("9d18h", DROP, []),
             fires("8d", SLOW, []),
             fires("8d18h", SLOW, ["stays"]),
             fires("10d", SLOW, ["stays"]),
-            fires("15d", SLOW, ["stays"]),
         ],
     )
 
@@ -240,13 +214,11 @@ def test_a_site_loses_what_is_too_little_for_each_host(tmp_path):
         for seed in range(hosts):
             load = load_of("even", 3, seed)
             loss = np.where(bad, 0.9, 1.0) if site != "one-of-six" else 1 - 0.3 * bad * (seed == 0)
-            series += by_load(
-                f"{site}-{seed}", load, efficiency_of(load, seed, 0.03) * loss, site
-            )
+            series += by_load(f"{site}-{seed}", load, efficiency_of(load, seed, 0.03) * loss, site)
     firing = f'ALERTS{{alertname="{FLEET}",alertstate="firing"}}'
     check(
         tmp_path,
-        rules(RECORDED, leave="28d", after=BY_LOAD),
+        rules(DROP, FLEET, given=BY_LOAD),
         "10m",
         "10m",
         series,
@@ -263,10 +235,35 @@ def test_a_site_loses_what_is_too_little_for_each_host(tmp_path):
     )
 
 
-def test_steps_of_load_leave_nothing_out():
-    steps = load_steps(0.2)
+@pytest.mark.parametrize("least", [0.01, 0.1, 0.2, 0.25, 0.5, 0.95])
+def test_steps_of_load_leave_nothing_out(least):
+    steps = load_steps(least)
     assert steps[0] == (0.87, 1.0)
-    assert steps[-1][0] <= 0.2 < steps[-1][1]
-    for (low, _), (_, high) in zip(steps, steps[1:], strict=False):
+    assert steps[-1][0] <= least < steps[-1][1]
+    for (low, _), (_, high) in pairwise(steps):
         assert low == high
-        assert work_per_joule(high) / work_per_joule(low) < 1.15 or True
+    for low, high in steps:
+        assert low < 0.05 or high / low < 1.17
+
+
+def test_within_a_step_a_host_differs_by_less_than_an_alert():
+    """Half of its full power when idle is much; a tenth of load would be 38 %."""
+    for low, high in load_steps(0.2):
+        one, other = (load / (0.5 + 0.5 * load) for load in (low, high))
+        assert other / one < 1 / 0.87
+
+
+def test_a_sites_own_load_and_history_hold_for_it_alone():
+    every = all_limits(
+        {"site": {"a": {"efficiency_load_ratio": 0.5, "efficiency_history_hours": 3.0}}}
+    )
+    of_load = [r.expression for r in efficiency_group(every).rules if r.name == BY_LOAD]
+    load = "instance:wattlas_load:avg5m"
+    assert of_load[0].endswith(f"and on (job, instance) ({load} >= 0.87)")
+    half = f'{load}{{site!~"a"}} >= 0.497 < 0.572 or {load}{{site="a"}} >= 0.5 < 0.572'
+    assert of_load[4].endswith(f"({half})")
+    assert of_load[5].endswith(f'({load}{{site!~"a"}} >= 0.432 < 0.497)')
+    (median,) = (r.expression for r in baseline_group(every).rules if r.name == MEDIAN_7D)
+    kept = "instance_workload_load:wattlas_work_per_joule:median30m"
+    assert f'count_over_time({kept}{{site!~"a"}}[7d] offset 1h) >= 12 or' in median
+    assert f'count_over_time({kept}{{site="a"}}[7d] offset 1h) >= 6)' in median

@@ -120,7 +120,9 @@ def panel_units(board):
         for override in panel["fieldConfig"].get("overrides", ()):
             units += [p["value"] for p in override["properties"] if p["id"] == "unit"]
         for unit in units:
-            if unit not in UNITS and not re.match(r"(suffix|prefix|si|time|count|currency):.+", unit):
+            if unit not in UNITS and not re.match(
+                r"(suffix|prefix|si|time|count|currency):.+", unit
+            ):
                 yield panel["title"], f"Grafana knows no unit {unit!r}"
 
 

@@ -159,7 +159,9 @@ def snapshot(**changes: Any) -> Snapshot:
             CollectorStatus("hwmon", False, 2.0, {"timeout": 3, "io": 1}, "no answer"),
             CollectorStatus("rapl", True, 0.00025, {}),
         ],
-        "agent": AgentCost(cpu_seconds=4.25, resident_bytes=48_000_000, joules=17.5, started=1_700_000_000.0),
+        "agent": AgentCost(
+            cpu_seconds=4.25, resident_bytes=48_000_000, joules=17.5, started=1_700_000_000.0
+        ),
         "ledger": LedgerView(up=True, failures=0, size_bytes=123_456, unsaved=2),
         "late_seconds": 0.001,
         "skipped_ticks": 4,
