@@ -48,8 +48,12 @@ def powerless(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def settings(path: Path, *, root: Path | None = None, more: str = "", **agent: object) -> Path:
-    """Write settings for an agent beside `path`, on a free port; `root` has its proc and sys."""
-    values = {"listen": "127.0.0.1:0", "state_dir": str(path.parent / "state")} | agent
+    """Write settings for an agent beside `path`, with a port and a socket that no other one has.
+
+    `root` has its proc and sys.
+    """
+    own = {"state_dir": str(path.parent / "state"), "work_socket": str(path.parent / "work.sock")}
+    values = {"listen": "127.0.0.1:0"} | own | agent
     lines = ["[agent]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     if root is not None:
         lines += ["[paths]", f"procfs = '{root}/proc'", f"sysfs = '{root}/sys'"]

@@ -15,6 +15,13 @@ from hardware.site import SimulatedSite
 __all__ = ["fault_library"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests together where several processes share them: its fixtures are dear."""
+    for item in items:
+        if "e2e" in item.path.parts and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A simulated server with two sockets, RAPL and a power meter."""

@@ -32,7 +32,7 @@ from hardware.power import Constant, Sum, busy
 
 from agent.quantities import Component, Quality
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(300)]
 
 HOURS_SECONDS = 2 * 3600.0
 

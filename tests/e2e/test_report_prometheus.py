@@ -21,6 +21,7 @@ from e2e.report_world import serving, small_site
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.parallel,
     pytest.mark.skipif(
         shutil.which("prometheus") is None and "CI" not in os.environ,
         reason="prometheus is not installed here; scripts/setup --dev does it",

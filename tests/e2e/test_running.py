@@ -13,7 +13,7 @@ from unit.ledger.rig import rows, sums
 from agent.ledger import Ledger
 from agent.meter import StreamIdentity
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel]
 
 ENERGY = "wattlas_component_energy_joules"
 HOST = "wattlas_host_energy_joules"

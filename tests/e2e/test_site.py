@@ -56,6 +56,7 @@ def site(*meters, more=""):
     return f'[site]\nname = "gz-1"\n{"".join(meters)}\n{more}'
 
 
+@pytest.mark.parallel
 def test_meters_are_read_counted_and_survive_a_kill(tmp_path, pages):
     says(pages, "/a", kwh=1000.0, kw=36.0)
     says(pages, "/b", kwh=500.0, kw=18.0)
@@ -89,6 +90,7 @@ def test_meters_are_read_counted_and_survive_a_kill(tmp_path, pages):
         )
 
 
+@pytest.mark.parallel
 def test_check_says_which_meter_does_not_answer_and_why(tmp_path, pages):
     says(pages, "/good", kwh=1000.0, kw=36.0)
     says(pages, "/odd", energy=1)
@@ -172,6 +174,7 @@ password_file = "{secret}"
             assert agent.stop() == 0
 
 
+@pytest.mark.parallel
 def test_kpis_of_the_year_are_there_from_the_start(tmp_path, pages):
     """Out of the ledger: the agent was there before; feeds 120, UPS 100, and a hole of a week."""
     state_dir = tmp_path / "state"
@@ -216,6 +219,7 @@ def test_kpis_of_the_year_are_there_from_the_start(tmp_path, pages):
         assert coverage == pytest.approx((365 - 7) / 365, abs=2 / 365)
 
 
+@pytest.mark.parallel
 def test_the_contracts_own_example_is_told_what_it_lacks(tmp_path):
     example = '[[site.meter]]\nname = "utility-a"\nrole = "total"\nsource = "modbus"\n'
     config = settings(tmp_path / "wattlas.toml", more=site(example))

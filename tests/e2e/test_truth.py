@@ -28,7 +28,7 @@ from agent.quantities import Quality
 from agent.wall import HostState
 
 __all__ = ["fault_library"]
-pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(700)]
 
 PLAN = Plan(
     directory="",
@@ -129,7 +129,7 @@ def day(tmp_path_factory: pytest.TempPathFactory, fault_library: Path) -> Iterat
         [sys.executable, truth_lives.__file__, str(plan.save())],
         env=os.environ | faults.environment(fault_library) | {"PYTHONPATH": paths},
         check=True,
-        timeout=500,
+        timeout=650,
     )
     sys.stdout.write(f"a day in {time.monotonic() - began:.0f} s\n")
     counts = [faults.counts(rule) for rule in rules]

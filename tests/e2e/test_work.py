@@ -16,7 +16,7 @@ from hardware.pages import Pages
 
 from agent.settings import parse
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel]
 
 WORK = "wattlas_work"
 FLOPS = "wattlas_flops"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hardware import VirtualClock
 
-from agent.samples import Sample, Utilization
+from agent.samples import EnergyCounter, PowerReading, Sample
 
 HEARD = ("package-0", "package-1", "dram-0", "dram-1", "nvme0", "power_meter")
 """Devices whose readings are noted."""
@@ -58,8 +58,8 @@ class Heard:
 
     def record(self, sample: Sample) -> None:
         """Take a sample as it is delivered."""
-        log = self._logs.get(sample.device)
-        if log is not None and not isinstance(sample, Utilization):
+        if isinstance(sample, EnergyCounter | PowerReading) and sample.device in self._logs:
+            log = self._logs[sample.device]
             os.write(log, array("d", (self._clock.now,)).tobytes())
 
     @staticmethod

@@ -1,6 +1,6 @@
 """One simulated day of an agent that is killed again and again; run by test_truth.py.
 
-This process runs under the fault library. It imports everything once and then forks the agent's
+This process runs under the fault library. It imports everything once, and then forks the agent's
 lives, so a restart costs milliseconds: `python truth_lives.py PLAN.json`. What happened is left in
 the plan's directory: the board of exported values, the ledger, and `outages.json`.
 """
@@ -16,14 +16,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+import aiohttp  # noqa: F401 - a life imports it at its first tick: a third of a second each
 from e2e.truth_board import Board, Heard
 from hardware import Machine, VirtualClock, xeon_2s
 from hardware.hwmon import drive, power_meter
-from hardware.power import busy
+from hardware.power import Power, busy
 from hardware.timeline import Kind
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,6 +35,7 @@ from agent.collector import find_collectors as find_collectors_slowly
 from agent.ledger import LedgerWriter
 from agent.settings import load
 from agent.worker import Worker
+from collectors import work_server  # noqa: F401 - as above
 from exporters.prometheus import PrometheusPages
 
 PAGE_EVERY_TICKS = 300
@@ -84,14 +86,28 @@ class Outage:
     kind: str
 
 
+class Remembered:
+    """A script of power that is asked at each tick for the moments when the machine went off.
+
+    Working them out anew would be half of every tick after the reboot.
+    """
+
+    def __init__(self, power: Power) -> None:
+        self.watts = power.watts
+        self.joules = lru_cache(maxsize=32)(power.joules)
+
+
 def build_machine(plan: Plan, clock: VirtualClock, name: str = "machine") -> Machine:
     """Make the machine; what happens to it is in the clock."""
-    return xeon_2s(
+    machine = xeon_2s(
         Path(plan.directory) / name,
         {"drive": busy(6.0, 24.0, plan.seed, 600.0)},
         clock,
         (drive("nvme0", "drive"), power_meter("wall")),
     )
+    machine._counters = [(f, zone, Remembered(power)) for f, zone, power in machine._counters]
+    machine._sensors = [(f, shown, Remembered(power)) for f, shown, power in machine._sensors]
+    return machine
 
 
 def prepare(plan: Plan, machine: Machine) -> None:

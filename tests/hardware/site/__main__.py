@@ -30,10 +30,10 @@ DASHBOARDS = "dashboards/grafana"
 LIMITS = {
     "pue_target_ratio": 1.3,
     "idle_waste_ratio": 0.1,
-    "energy_budget_kwh_per_month": 6000.0,
-    "carbon_budget_kilograms_per_month": 2500.0,
-    "electricity_price_per_kwh": 0.09,
-    "currency": "EUR",
+    "energy_budget_kwh_per_month": 7500.0,
+    "carbon_budget_kilograms_per_month": 4000.0,
+    "electricity_price_per_kwh": 0.68,
+    "currency": "CNY",
 }
 """[alerts] of this site: some of it is over them, so that there is something to see."""
 RECORDED_SECONDS = 240.0

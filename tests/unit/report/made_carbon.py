@@ -1,9 +1,10 @@
 """What the tests of `wattlas report carbon` share: ledgers by hand and reports of them."""
 
+from unit.ledger.rig import opened
+
 from agent.carbon.intensity import Intensity
 from agent.carbon.words import Basis, Factor, Origin
 from agent.kpi.period import Period
-from agent.ledger import Ledger
 from agent.ledger.batch import Batch
 from agent.quarters import QuarterPosting, Series
 from agent.report.carbon_document import carbon_document
@@ -29,10 +30,10 @@ def quarters(series, amounts, start=JANUARY, seconds=900.0):
 
 def ledger(directory, rows=(), intensities=(), **documents):
     """Write a ledger and leave it closed."""
-    opened = Ledger.open(directory)
+    new = opened(directory)
     batch = Batch(quarters=list(rows), intensities=list(intensities), documents=documents)
-    opened.commit([], b"state", batch)
-    opened.close()
+    new.commit([], b"state", batch)
+    new.close()
     return directory
 
 
