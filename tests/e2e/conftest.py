@@ -15,13 +15,6 @@ from hardware.site import SimulatedSite
 __all__ = ["fault_library"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests together where several processes share them: its fixtures are dear."""
-    for item in items:
-        if "e2e" in item.path.parts and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A simulated server with two sockets, RAPL and a power meter."""
@@ -45,8 +38,8 @@ def here(tmp_path: Path) -> Path:
 def living_site() -> Iterator[SimulatedSite]:
     """A whole simulated site whose agents serve.
 
-    It takes half a minute to make, so the tests that use it are one group for pytest-xdist:
-    `pytest.mark.xdist_group("site")`. What a test changes, it changes back.
+    It takes half a minute to make, so the files that use it are in `ONE_SITE` of tests/conftest.py
+    and run in one process. What a test changes, it changes back.
     """
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed here; scripts/setup --dev does it")

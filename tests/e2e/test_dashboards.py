@@ -28,7 +28,6 @@ from dashboards.rules.record_efficiency import RELATIVE_30M, RELATIVE_SCATTER
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.parallel,
-    pytest.mark.xdist_group("site"),
     pytest.mark.timeout(400),
 ]
 DAYS = 2.4

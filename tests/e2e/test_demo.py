@@ -18,7 +18,6 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.parallel,
-    pytest.mark.xdist_group("site"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(
         shutil.which("prometheus") is None and "CI" not in os.environ,

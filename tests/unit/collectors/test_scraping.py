@@ -51,7 +51,14 @@ def pages() -> Iterator[Pages]:
 
 
 def scrape(url: str, wanted=WANTED, *, timeout_seconds: float = 20.0, **more) -> list[Sample]:
-    return asyncio.run(Scraper(url, wanted, timeout_seconds=timeout_seconds, **more).scrape())
+    async def once() -> list[Sample]:
+        try:
+            return await Scraper(url, wanted, timeout_seconds=timeout_seconds, **more).scrape()
+        finally:
+            for _ in range(3):  # rounds in which a connection that was broken off is closed
+                await asyncio.sleep(0)
+
+    return asyncio.run(once())
 
 
 def failure(url: str, **more) -> Transient:
