@@ -136,7 +136,9 @@ def carbon_free(
     loads = [max(each.load.joules, 0.0) for each in matched]
     contracted = [each.carbon_free_joules for each in matched]
     from_grid = [
-        (own_load - sum(claim.joules for claim in each.claims)) * _ratio(grid[each.hour])
+        # rounding leaves next to nothing below 0 where the claims are the whole load
+        max(own_load - math.fsum(claim.joules for claim in each.claims), 0.0)
+        * _ratio(grid[each.hour])
         for each, own_load in zip(matched, loads, strict=True)
         if each.hour in grid
     ]

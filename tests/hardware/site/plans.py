@@ -80,7 +80,7 @@ _HOSTS: Final = (
         budget_kwh=400.0, budget_kilograms=200.0, in_service="2023-06-01",
     ),
     Plan(
-        "gz1-r02-n01", "r02", "xeon_2s", Rhythm(0.90, 0.0, 0.0, seed=21), gpus=4, model="a100",
+        "gz1-r02-n01", "r02", "xeon_2s", Rhythm(0.92, 0.0, 0.0, seed=21), gpus=4, model="a100",
         bmc="dell-r750-idrac9", job=_steps(4), capped=True, hot=True,
         budget_kwh=1700.0, budget_kilograms=900.0, in_service="2024-01-15",
     ),

@@ -61,6 +61,7 @@ class SimulatedSite:
         self._say = say
         self._stop = threading.Event()
         self._stack = ExitStack()
+        self._flaky = FLAKY
         self.clock = SiteClock()
         self._serving: float | None = None
         """Since when all agents serve, scenario time."""
@@ -91,6 +92,12 @@ class SimulatedSite:
     def host(self, name: str) -> SimulatedHost:
         """Return a server: `throttle()` holds its GPUs down, `recover()` ends that."""
         return self.hosts[name]
+
+    def restart_bmc(self, seconds: float = 15.0) -> None:
+        """Have the BMC that is known for it answer nothing but 503 from now on, for so long."""
+        assert self._serving is not None
+        since = self.clock.now() - self._serving
+        self._flaky = (FLAKY[0], since, since + seconds)
 
     @property
     def targets(self) -> dict[str, str]:
@@ -192,7 +199,7 @@ class SimulatedSite:
         if since >= after and not self._is_reset:
             self._is_reset = True
             self.hosts[name].machine.reset(now, device)
-        name, begin, end = FLAKY
+        name, begin, end = self._flaky
         bmc = self.hosts[name].bmc
         if bmc is not None:
             restarts = {path: (503, dict[str, str]()) for path in bmc.tree}
