@@ -41,8 +41,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Share of the power of a site's hosts that idle ones and idle accelerators draw, for an hour:
     above this `WattlasIdleWaste` fires."""
     pue_target_ratio: float = 1.5
-    """PUE over the last 24 hours that is the most a site should have. 1.5 is Guangdong's and other
-    Chinese provinces' limit for existing sites; new ones are asked for 1.3 or less."""
+    """PUE over the last 24 hours that is the most a site should have. 1.5 is what China asked of
+    its national average for the end of 2025 (发改环资〔2024〕970号); new sites are asked for
+    less."""
     pue_rise_ratio: float = 0.05
     """Rise of the PUE of 24 hours over that of the same 24 hours a week ago, as a share of it."""
     energy_budget_kwh_per_month: float | None = None
