@@ -55,10 +55,18 @@ def scrape(url: str, wanted=WANTED, *, timeout_seconds: float = 20.0, **more) ->
         try:
             return await Scraper(url, wanted, timeout_seconds=timeout_seconds, **more).scrape()
         finally:
-            for _ in range(3):  # rounds in which a connection that was broken off is closed
-                await asyncio.sleep(0)
+            await all_closed()
 
     return asyncio.run(once())
+
+
+async def all_closed() -> None:
+    """Wait for connections that are being closed: with TLS the other side has a word in it."""
+    open_ones = asyncio.get_running_loop()._transports  # kept weakly, until each is closed
+    for _ in range(60_000):  # a minute; asyncio has no event for it
+        if all(one._sock is None for one in list(open_ones.values())):
+            return
+        await asyncio.sleep(0.001)
 
 
 def failure(url: str, **more) -> Transient:
