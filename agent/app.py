@@ -14,6 +14,7 @@ from agent.clock import Clock
 from agent.collector import Context, Found, Problem
 from agent.crew import Crew
 from agent.ledger import LedgerWriter
+from agent.ledger.outbox import Outgoing
 from agent.ledger.saved import AgentState
 from agent.own_cost import OwnCost
 from agent.peaks import Peaks
@@ -71,6 +72,8 @@ class App:
         self._late = 0.0
         self._retired: set[str] = set()
         self._encode = msgspec.msgpack.Encoder().encode
+        self.outgoing: Callable[[Snapshot], list[Outgoing]] = _nothing_to_send
+        """Gives what of a snapshot remote write shall send."""
         self.published: Callable[[], None] = _nothing
         """Called when there is a new snapshot."""
         self.ticked_at: float | None = None
@@ -174,6 +177,7 @@ class App:
         wall = self._clock.wall()
         postings = meter.close_minutes(Seconds(wall + (60.0 if last else 0.0)))
         batch = self._reporting.batch(postings)
+        batch.outgoing += self.outgoing(shown)
         for name, failures in self._crew.failures().items():
             for reason, count in failures.items():
                 self._totals[f"failures {name} {reason}"] = count
@@ -301,6 +305,11 @@ class App:
             for view in self._accounts.meter.views()
             if view.counts_now and view.identity.component == Component.CPU
         )
+
+
+def _nothing_to_send(_: Snapshot) -> list[Outgoing]:
+    """Nobody sends."""
+    return []
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from agent.settings_error import SettingsError
 from agent.trace import Recorder
 from exporters.http import HttpServer
 from exporters.prometheus import PrometheusPages
+from exporters.remote_write import RemoteWriter
 
 SILENT_TICKS: Final = 5
 """This many intervals without a tick and the agent calls itself unhealthy."""
@@ -52,6 +54,8 @@ async def run(
     health = _Health(app, clock)
     version = this_host.build_info().version
     pages = PrometheusPages(app.snapshot)
+    sender = RemoteWriter(settings.remote_write, ledger, clock, socket.gethostname())
+    app.outgoing = sender.take
     server = HttpServer(pages, healthy=health.healthy, ready=health.ready, version=version)
     try:
         app.start()
@@ -70,11 +74,18 @@ async def run(
         loop.add_signal_handler(signum, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     notifier = Notifier(dict(os.environ))
+
+    def use(new: Settings) -> None:
+        app.reload(new)
+        sender.use(new.remote_write)
+
+    sender.start()
     try:
-        await _loop(app, clock, pages, notifier, stop, hangup, reload, recorder)
+        await _loop(app, clock, pages, notifier, stop, hangup, reload, use, recorder)
     finally:
         notifier.tell(STOPPING="1")
         await server.stop()
+        await sender.stop()
         await app.stop()
         if recorder is not None:
             recorder.close()
@@ -97,6 +108,7 @@ async def _loop(
     stop: asyncio.Event,
     hangup: asyncio.Event,
     reload: Callable[[], Settings],
+    use: Callable[[Settings], None],
     recorder: Recorder | None,
 ) -> None:
     due: float = clock.monotonic()
@@ -121,20 +133,25 @@ async def _loop(
         notifier.alive(clock.monotonic())
         if hangup.is_set():
             hangup.clear()
-            _reload(app, clock, notifier, reload)
+            _reload(clock, notifier, reload, use)
         due += interval
         await asyncio.wait([stopping], timeout=max(0.0, due - clock.monotonic()))
     stopping.cancel()
 
 
-def _reload(app: App, clock: Clock, notifier: Notifier, reload: Callable[[], Settings]) -> None:
+def _reload(
+    clock: Clock,
+    notifier: Notifier,
+    reload: Callable[[], Settings],
+    use: Callable[[Settings], None],
+) -> None:
     notifier.tell(RELOADING="1", MONOTONIC_USEC=str(int(clock.monotonic() * 1e6)))
     try:
         settings = reload()
     except SettingsError as error:
         log.error("settings_kept", why=str(error))
     else:
-        app.reload(settings)
+        use(settings)
         log.info("settings_reloaded")
     notifier.tell(READY="1")
 

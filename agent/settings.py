@@ -18,6 +18,7 @@ from agent.carbon.static import Refusal, either_static_intensity
 from agent.carbon.words import Factor
 from agent.collector import CollectorSettings, Paths, WorkSettings
 from agent.lifecycle.settings import LifecycleSettings
+from agent.remote_settings import RemoteWriteSettings, check_remote_write
 from agent.settings_error import SettingsError, explain, line_of
 from agent.site.checks import check_site
 from agent.site.settings import SiteSettings
@@ -37,7 +38,7 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     interval_seconds: float = 1.0
     """Seconds between ticks, and between readings of a collector that sets none; from 0.1."""
     web_config: str = ""
-    """exporter-toolkit web.yml for TLS and basic auth. Not in this version: it must be empty."""
+    """exporter-toolkit web.yml: TLS, client certificates, users, headers; "": plain HTTP."""
     work_socket: str = "/run/wattlas/work.sock"
     """Unix socket for reports of useful work (POST /v1/work); "": none."""
 
@@ -93,6 +94,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     carbon: CarbonSettings = CarbonSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     alerts: AlertSettings = AlertSettings()
+    remote_write: RemoteWriteSettings = RemoteWriteSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Settings:
     carbon: CarbonSettings
     lifecycle: LifecycleSettings
     alerts: AllLimits
+    remote_write: RemoteWriteSettings
     paths: Paths
     collectors: Mapping[str, CollectorSettings]
 
@@ -187,6 +190,7 @@ def parse(
         carbon=_with_family(file.carbon, file.host.grid_zone, raw.get("carbon", {})),
         lifecycle=file.lifecycle,
         alerts=all_limits(raw.get("alerts", {})),
+        remote_write=file.remote_write,
         paths=Paths(procfs=Path(file.paths.procfs), sysfs=Path(file.paths.sysfs)),
         collectors={name: chosen.get(name, cls()) for name, cls in collectors.items()},
     )
@@ -225,12 +229,6 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
         raise wrong(
             ("agent", "listen"), f"{settings.agent.listen!r} is no address; {error}"
         ) from None
-    if settings.agent.web_config:
-        raise wrong(
-            ("agent", "web_config"),
-            "TLS and basic auth are not in this version, and serving without them would expose"
-            " what you meant to protect; leave it empty and put a proxy in front",
-        )
     for key in ("minute_days", "hour_days", "flush_seconds"):
         if not 0 < getattr(settings.ledger, key) < 1e6:
             raise wrong(("ledger", key), "must be more than 0 and less than a million")
@@ -239,6 +237,7 @@ def _check_values(where: str, text: str, settings: Settings) -> None:
         ((("site", *k), why) for k, why in check_site(settings.site)),
         ((("carbon", *k), why) for k, why in check_carbon(settings.carbon, settings.site)),
         ((("alerts", *k), why) for k, why in check_alerts(settings.alerts)),
+        ((("remote_write", *k), why) for k, why in check_remote_write(settings.remote_write)),
     )
     for section_key, why in of_sections:
         raise wrong(section_key, why)

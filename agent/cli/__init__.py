@@ -20,6 +20,9 @@ COMMANDS: Final = {
     "work": "Report useful work done, from scripts.",
     "rules": "The recording rules and alerts for Prometheus, with your thresholds.",
     "dashboards": "Write the Grafana dashboards, rules and sample settings to a directory.",
+    "ledger": "Prove that the ledger is as it was written; hand it over.",
+    "install": "Make this program a service of this host.",
+    "uninstall": "Take the service away again.",
     "completion": "Print the shell completion for bash, zsh or fish.",
 }
 

@@ -8,6 +8,7 @@ import msgspec
 
 from agent.carbon.intensity import Intensity
 from agent.ledger.folding import fold
+from agent.ledger.outbox import MAX_OUTGOING, Outgoing
 from agent.meter import Posting
 from agent.quarters import QuarterPosting
 from agent.samples import MeterRecord, MeterRecords
@@ -30,6 +31,8 @@ class Batch(msgspec.Struct):
     intensities: list[Intensity] = []
     documents: dict[str, bytes] = {}
     """Whole texts by name: the newest counts."""
+    outgoing: list[Outgoing] = []
+    """What remote write shall send; kept for it within a bound."""
 
     def add(self, newer: "Batch") -> None:
         """Take in what came later."""
@@ -39,13 +42,14 @@ class Batch(msgspec.Struct):
         self.wall = max(self.wall, newer.wall)
         self.intensities += newer.intensities
         self.documents |= newer.documents
+        self.outgoing = (self.outgoing + newer.outgoing)[-MAX_OUTGOING:]
         if len(self.postings) > MAX_UNSAVED:
             self.postings = fold(self.postings, MAX_UNSAVED // 2)
 
     def __len__(self) -> int:
         """Return how many rows wait."""
         rows = len(self.postings) + len(self.quarters) + len(self.records)
-        return rows + len(self.intensities) + len(self.documents)
+        return rows + len(self.intensities) + len(self.documents) + len(self.outgoing)
 
 
 def write_quarters(db: sqlite3.Connection, quarters: Sequence[QuarterPosting]) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from agent.ledger.errors import MAY_PASS, Corrupt, Hopeless, LedgerError
 
-VERSION: Final = 3
+VERSION: Final = 5
 """PRAGMA user_version of a ledger with every migration of this program: their number."""
 BUSY_SECONDS: Final = 5.0
 """How long to wait for somebody else's lock on the file, such as a backup's."""

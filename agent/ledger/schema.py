@@ -81,6 +81,39 @@ def m003_carbon(db: Any) -> None:
     db["document"].create({"name": str, "written_at": float, "body": bytes}, pk="name")
 
 
+@migrations()
+def m004_outbox(db: Any) -> None:
+    """What remote write has still to send."""
+    db.execute(
+        "CREATE TABLE outbox_series ("
+        " id INTEGER PRIMARY KEY,"
+        " labels BLOB NOT NULL UNIQUE)"  # name and labels, as `agent.ledger.outbox` writes them
+    )
+    db.execute(
+        "CREATE TABLE outbox ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"  # the order of sending; never used again
+        " at_ms INTEGER NOT NULL,"  # Unix time
+        " samples INTEGER NOT NULL,"
+        " body BLOB NOT NULL)"
+    )
+
+
+@migrations()
+def m005_chain(db: Any) -> None:
+    """Sealed hours, each bound to the one before by its hash."""
+    db.execute(
+        "CREATE TABLE chain ("
+        " number INTEGER PRIMARY KEY,"  # from 1, without a hole
+        " hour INTEGER NOT NULL,"  # since 1970-01-01 UTC
+        " kind TEXT NOT NULL,"
+        " sealed_at REAL NOT NULL,"  # Unix time
+        " body BLOB NOT NULL,"
+        " hash BLOB NOT NULL,"
+        " signature BLOB)"  # NULL: not signed yet
+    )
+    db["chain"].create_index(["hour"])
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a ledger to the newest version; each step is one transaction."""
     migrations.apply(Database(connection, execute_plugins=False))

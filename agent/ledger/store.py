@@ -11,13 +11,14 @@ import contextlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.ledger.batch import Batch, write_carbon, write_quarters, write_records
 from agent.ledger.errors import Corrupt, LedgerError, explain
 from agent.ledger.opening import VERSION, connect, lock, set_aside
+from agent.ledger.outbox import put
 from agent.meter import StreamIdentity
 from agent.quantities import Component, Quality
 
@@ -30,6 +31,9 @@ LEVELS: Final = (("minute", 1), ("hour", HOUR_MINUTES), ("day", DAY_MINUTES))
 """The tables of energy, and how many minutes each row of one is."""
 Loaded = tuple[list[StreamIdentity], bytes | None]
 """The streams by index and the last state; None if there is none yet."""
+
+
+T = TypeVar("T")
 
 
 class Gone(LedgerError):
@@ -137,10 +141,23 @@ class Ledger:
                     write_carbon(self._db, batch.intensities, batch.documents, batch.wall)
                 for file in batch.records.values():
                     write_records(self._db, file, batch.wall)
+                if batch.outgoing:
+                    put(self._db, batch.outgoing)
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
         self._seal = seal
         self._dirty = True
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `question` returns, in a transaction of its own. Raises `LedgerError`."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                answer = question(self._db)
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+        self._dirty = True
+        return answer
 
     def flush(self) -> None:
         """Bring what was committed to the disk; when the WAL is long, into the main file too."""

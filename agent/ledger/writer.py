@@ -5,8 +5,11 @@ while one write is under way, however long the disk takes.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -30,6 +33,9 @@ CLOSE_SECONDS = 10.0
 """How long a disk that hangs may hold up the end."""
 
 log = structlog.get_logger()
+
+
+T = TypeVar("T")
 
 
 def _nothing() -> None:
@@ -71,6 +77,7 @@ class LedgerWriter:
         self._kept: Callable[[], None] = _nothing
         self._batch = Batch()
         """What is not written yet."""
+        self._questions: list[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = []
         self._failures = 0
         self._why = ""
         self._size = 0
@@ -130,6 +137,16 @@ class LedgerWriter:
             self._wrote = now
             self._task = asyncio.get_running_loop().create_task(self._write())
 
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `question` returns, in a transaction of its own after the next write.
+
+        For what need not be done within a tick. Raises `LedgerError` while the disk fails or the
+        ledger is being closed; what the question did is then undone.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._questions.append((question, answer))
+        return await answer
+
     def status(self) -> LedgerStatus:
         """Return how it is doing."""
         return LedgerStatus(
@@ -153,6 +170,9 @@ class LedgerWriter:
         except (TimeoutError, Busy):
             log.warning("ledger_close_timed_out", path=str(self._dir))
         self._worker.stop()
+        for _, answer in self._questions:
+            if not answer.done():
+                answer.set_exception(LedgerError("the ledger was closed"))
 
     def submit_now(self, identities: list[StreamIdentity], state: bytes, batch: Batch) -> None:
         """Write in this thread. For replays, which have no event loop. Raises `LedgerError`."""
@@ -210,6 +230,28 @@ class LedgerWriter:
             self._why = ""
         finally:
             kept()
+        await self._answer()
+
+    async def _answer(self) -> None:
+        """Ask the ledger what others want to know, once what is shown is kept."""
+        questions, self._questions = self._questions, []
+        for question, answer in questions:
+            if answer.cancelled():
+                continue
+            ledger = self._ledger
+            try:
+                if self._why or ledger is None:
+                    raise LedgerError(self._why or "the ledger is not open")
+                found = await self._worker.run(partial(ledger.ask, question))
+            except (Busy, LedgerError) as error:
+                if not answer.done():
+                    answer.set_exception(LedgerError(str(error)))
+            except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
+                if not answer.done():
+                    answer.set_exception(error)
+            else:
+                if not answer.done():
+                    answer.set_result(found)
 
     def _put_back(self, batch: Batch) -> None:
         """Keep what could not be written, before what came meanwhile."""

@@ -164,7 +164,6 @@ def test_values_are_taken():
             "4: collectors.own.part.1.name",
             "expected str, got int",
         ),
-        ("[agent]\nweb_config = '/etc/web.yml'", "2: agent.web_config", "put a proxy in front"),
     ],
 )
 def test_a_fault_is_named_with_its_line(text, where, why):
