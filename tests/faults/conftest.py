@@ -23,7 +23,7 @@ def count() -> Callable[[int, int], int]:
 def tell() -> Callable[..., None]:
     """Note what a trial came to: `tell("disk full", trials=3, energy_error=0.0002)`."""
 
-    def note(fault: str, **figures: float | int | str) -> None:
+    def note(fault: str, **figures: float | str) -> None:
         if RESULTS:
             with Path(RESULTS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"fault": fault, **figures}) + "\n")
