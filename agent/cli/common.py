@@ -22,6 +22,15 @@ class Failure(Exception):
         self.status = status
 
 
+def web_address(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Return an address that was given to an option: a callback of click."""
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} is no address; it begins with http:// or https://")
+    return value
+
+
 def config_option(function: F) -> F:
     """Add --config."""
     return click.option(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from agent.cli.common import Failure, config_option, load_settings, print_table
+from agent.cli.common import Failure, config_option, load_settings, print_table, web_address
+from agent.cli.rules import rules_text, runbooks_option
 
 if TYPE_CHECKING:
     from agent.alerts import AllLimits
@@ -30,16 +31,12 @@ SAMPLE_URL: Final = "http://prometheus:9090"
 @click.option(
     "--prometheus",
     metavar="URL",
+    callback=web_address,
     default=SAMPLE_URL,
     show_default=True,
     help="Where Grafana finds Prometheus, or another engine that speaks PromQL.",
 )
-@click.option(
-    "--runbooks",
-    metavar="URL",
-    default=None,
-    help="Where your copy of docs/runbooks is read; the alerts link to pages below it.",
-)
+@runbooks_option
 @click.option("--force", is_flag=True, help="Overwrite files that are there and are different.")
 def dashboards(
     output: Path, config: Path | None, prometheus: str, runbooks: str | None, force: bool
@@ -54,11 +51,6 @@ def dashboards(
       wattlas dashboards --output ./wattlas-dashboards
       wattlas dashboards -o out --config gz-1.toml --prometheus https://metrics.example.org
     """
-    for option, url in (("--prometheus", prometheus), ("--runbooks", runbooks)):
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise click.BadParameter(
-                f"{url!r} is no address; it begins with http://", param_hint=f"'{option}'"
-            )
     settings, _ = load_settings(config)
     files = dict(_files(settings.alerts, prometheus, runbooks))
     changed = [name for name, text in files.items() if _differs(output / name, text)]
@@ -77,10 +69,6 @@ def dashboards(
 
 
 def _files(limits: "AllLimits", prometheus: str, runbooks: str | None) -> Iterator[tuple[str, str]]:
-    from agent.cli.rules import HEADER  # noqa: PLC0415
-    from dashboards.rules import groups, rules_file  # noqa: PLC0415
-    from dashboards.rules.model import RUNBOOKS  # noqa: PLC0415
-
     ours = resources.files("dashboards")
     boards = sorted(f.name for f in (ours / "grafana").iterdir() if f.name.endswith(".json"))
     for name in boards:
@@ -94,7 +82,7 @@ def _files(limits: "AllLimits", prometheus: str, runbooks: str | None) -> Iterat
     )
     yield "prometheus/prometheus.yml", (sample / "prometheus.yml").read_text(encoding="utf-8")
     yield "prometheus/targets/wattlas.yml", (sample / "targets.yml").read_text(encoding="utf-8")
-    yield RULES, rules_file(groups(limits), HEADER.format(whose=""), runbooks or RUNBOOKS)
+    yield RULES, rules_text(limits, runbooks)
     yield "alertmanager/alertmanager.yml", (ours / "alertmanager.yml").read_text(encoding="utf-8")
 
 

@@ -5,11 +5,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.common import Failure, config_option, load_settings
+from agent.cli.common import Failure, config_option, load_settings, web_address
 
 if TYPE_CHECKING:
+    from agent.alerts import AllLimits
     from dashboards.rules import Group
 
+runbooks_option = click.option(
+    "--runbooks",
+    metavar="URL",
+    callback=web_address,
+    default=None,
+    help="Where your copy of docs/runbooks is read; the alerts link to pages below it.",
+)
 HEADER = """Recording rules and alerts of Wattlas, printed by `wattlas rules`{whose}.
 The thresholds are [alerts] of the settings: change them there and print the rules again.
 A name is level:metric:operations; units are base units."""
@@ -24,12 +32,7 @@ A name is level:metric:operations; units are base units."""
     show_default=True,
     help="Only the recording rules, or only the alerts: for engines that keep them apart.",
 )
-@click.option(
-    "--runbooks",
-    metavar="URL",
-    default=None,
-    help="Where your copy of docs/runbooks is read; the alerts link to pages below it.",
-)
+@runbooks_option
 @click.option(
     "--output",
     "-o",
@@ -49,17 +52,9 @@ def rules(config: Path | None, part: str, runbooks: str | None, output: Path | N
       wattlas rules --config gz-1.toml --output rules.yml && promtool check rules rules.yml
       wattlas rules --part alerts --runbooks https://wiki.example.org/wattlas
     """
-    from dashboards.rules import groups, rules_file  # noqa: PLC0415
-    from dashboards.rules.model import RUNBOOKS  # noqa: PLC0415
-
-    if runbooks is not None and not runbooks.startswith(("http://", "https://")):
-        raise click.BadParameter(
-            f"{runbooks!r} is no address; it begins with https://", param_hint="'--runbooks'"
-        )
     settings, _ = load_settings(config)
-    chosen = [g for g in groups(settings.alerts) if part == "all" or part == _part_of(g)]
     whose = f" with {settings.file.name}" if settings.file else ""
-    text = rules_file(chosen, HEADER.format(whose=whose), runbooks or RUNBOOKS)
+    text = rules_text(settings.alerts, runbooks, whose=whose, part=part)
     if output is None:
         click.echo(text, nl=False)
         return 0
@@ -70,6 +65,17 @@ def rules(config: Path | None, part: str, runbooks: str | None, output: Path | N
             f"{output}: cannot be written ({error.strerror}); choose another --output"
         ) from None
     return 0
+
+
+def rules_text(
+    limits: "AllLimits", runbooks: str | None, *, whose: str = "", part: str = "all"
+) -> str:
+    """Return the rules as the file that Prometheus reads."""
+    from dashboards.rules import groups, rules_file  # noqa: PLC0415
+    from dashboards.rules.model import RUNBOOKS  # noqa: PLC0415
+
+    chosen = [group for group in groups(limits) if part in {"all", _part_of(group)}]
+    return rules_file(chosen, HEADER.format(whose=whose), runbooks or RUNBOOKS)
 
 
 def _part_of(group: "Group") -> str:

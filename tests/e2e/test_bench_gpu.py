@@ -57,6 +57,7 @@ def test_each_gpu_has_its_own_load_and_energy(tmp_path, standin):
             assert all(row["flops_per_watt"] > 0 for row in level["by_device"])
 
 
+@pytest.mark.parallel
 def test_what_is_tried_on_a_real_gpu_runs_up_to_where_cuda_is_needed(tmp_path, standin):
     out = tmp_path / "out"
     result = subprocess.run(

@@ -152,4 +152,4 @@ def test_what_somebody_changed_is_not_overwritten(tmp_path):
 def test_an_address_is_an_address():
     done = CliRunner().invoke(wattlas, ["rules", "--runbooks", "wiki"])
     assert done.exit_code == 2
-    assert "it begins with https://" in done.output
+    assert "it begins with http:// or https://" in done.output
