@@ -8,6 +8,8 @@ A kept descriptor and `os.pread` cost about 1 us an attribute, `open` about 14 u
   a text that did not change is believed only while its file still has a name;
 - a driver may answer EINVAL, EIO or ENODATA at one read and a value at the next (node_exporter
   #2269), or print nonsense: each is an `Unreadable`, never a number;
+- a read may come back short: drivers end a number with a newline (powercap_sys.c, `"%lld\n"`;
+  hwmon.c, `"%ld\n"`), so what has none is the beginning of a larger number;
 - a link may lead anywhere: what lies outside the root is not read.
 """
 
@@ -99,7 +101,8 @@ class Attribute:
         """Return the whole number that the file holds. Raises `Unreadable`."""
         data = self.read_bytes(NUMBER_BYTES)
         digits = data.strip()
-        if len(data) == NUMBER_BYTES or not digits.removeprefix(b"-").isdigit():
+        is_whole = data.endswith(b"\n") and len(data) < NUMBER_BYTES
+        if not is_whole or not digits.removeprefix(b"-").isdigit():
             _garbage(self.path, data)
         return int(digits)
 
