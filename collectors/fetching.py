@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from agent.collector import Transient
-from collectors.fetching_access import Access
+from agent.http_access import Access, without_secrets
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -207,12 +207,3 @@ async def ask(
         # rounds later, which `wattlas read` would not have otherwise.
         for _ in range(ROUNDS if tls else 1):
             await asyncio.sleep(0)
-
-
-def without_secrets(url: str) -> str:
-    """Return scheme, host, port and path of an address."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the page"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

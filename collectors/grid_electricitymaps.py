@@ -17,7 +17,7 @@ from agent.carbon.settings import CarbonSettings
 from agent.carbon.words import Basis, Factor, Origin
 from agent.clock import Clock
 from agent.collector import Problem, Transient
-from collectors.fetching_access import Access
+from agent.http_access import Access
 from collectors.grid_http import NOTHING, Web
 from collectors.grid_provider import (
     DAY,

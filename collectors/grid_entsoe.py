@@ -15,7 +15,7 @@ from agent.carbon.intensity import Intensity
 from agent.carbon.settings import CarbonSettings
 from agent.carbon.words import Basis, Origin
 from agent.collector import Problem
-from collectors.fetching_access import Access
+from agent.http_access import Access
 from collectors.grid_entsoe_tables import AREA, STORAGE, UNKNOWN, factors
 from collectors.grid_entsoe_xml import Generation, read_generation
 from collectors.grid_http import Web

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from agent.clock import Clock
 from agent.collector import Transient
-from collectors.fetching import ask, what_is_wrong_with, without_secrets
-from collectors.fetching_access import Access
+from agent.http_access import Access, without_secrets
+from collectors.fetching import ask, what_is_wrong_with
 from collectors.grid_cache import Memory
 from collectors.grid_provider import DAY, DENIED_SECONDS, Trouble, garbage
 

@@ -15,7 +15,7 @@ from agent.carbon.intensity import Intensity
 from agent.carbon.settings import CarbonSettings
 from agent.carbon.words import Basis, Factor, Origin
 from agent.collector import Problem
-from collectors.fetching import without_secrets
+from agent.http_access import without_secrets
 from collectors.grid_http import Web
 from collectors.grid_provider import (
     DAY,

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from agent.collector import Context, Transient
+from agent.http_access import Access
 from agent.site.settings import HttpMeter
 from collectors.fetching import Fetcher
-from collectors.fetching_access import Access
 from collectors.fetching_shared import Shared
 from collectors.meter_json import (
     MOST_BYTES,

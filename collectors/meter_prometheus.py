@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from agent.collector import Context, Transient
+from agent.http_access import Access
 from agent.site.settings import PrometheusMeter
 from collectors.fetching import Fetcher, what_is_wrong_with
-from collectors.fetching_access import Access
 from collectors.fetching_shared import Shared
 from collectors.meter_json import MOST_BYTES, Liveness, document_of
 from collectors.meter_promql import ERROR_STATUSES, query_request, shown_labels, value_of

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from agent.collector import Transient
+from agent.http_access import Access
 from collectors.fetching import Fetcher, what_is_wrong_with
-from collectors.fetching_access import Access
 from collectors.scraping_text import PageText
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ A report is taken at once, answered with 202, and handed to the core at the next
 since the last tick is lost when the agent is killed (SIGKILL, a power cut). At a stop or a reload
 `take` has the rest.
 
-Who may report is a matter of the file's permissions: `work.socket_mode`, and the agent's group.
+Who may report is a matter of the file's permissions, `work.socket_mode` and the agent's group, and
+of `work.allow_users` and `work.allow_groups`: the kernel says who calls.
 A short run (`wattlas read`) has no socket: it would take the running agent's reports away.
 """
 
@@ -21,6 +22,8 @@ import structlog
 
 from agent.collector import Absent, CollectorSettings, Context, Problem
 from agent.samples import Sample
+from agent.worker import Worker
+from collectors.work_peers import Peers, allowed
 from collectors.work_reports import Reports
 from collectors.work_socket import UnixSocket
 
@@ -38,6 +41,7 @@ class Work:
     def __init__(self, settings: CollectorSettings, context: Context) -> None:
         self.settings = settings
         self._path = context.work_socket
+        self._settings = context.work
         self._mode = int(context.work.socket_mode, 8)
         self._reports = Reports(context.clock, context.work.max_workloads)
         self._socket: UnixSocket | None = None
@@ -51,7 +55,8 @@ class Work:
         if self._socket is not None and not self._socket.is_there():
             self._stop()  # somebody deleted the file: nobody would find us any more
         if self._socket is None:
-            await self._start(UnixSocket(self._path, self._mode))
+            peers = await self._allowed()
+            await self._start(UnixSocket(self._path, self._mode), peers)
         return self.take()
 
     def take(self) -> Sequence[Sample]:
@@ -66,10 +71,20 @@ class Work:
         """Stop listening at once, and take the socket's file away."""
         self._stop()
 
-    async def _start(self, unix: UnixSocket) -> None:
+    async def _allowed(self) -> Peers:
+        """Find out who may report, in a thread: a name can take long to look up."""
+        if not self._settings.allow_users and not self._settings.allow_groups:
+            return Peers()
+        worker = Worker("work names")
+        try:
+            return await worker.run(lambda: allowed(self._settings))
+        finally:
+            worker.stop()
+
+    async def _start(self, unix: UnixSocket, peers: Peers) -> None:
         from collectors.work_server import WorkServer  # noqa: PLC0415 - only the agent needs aiohttp
 
-        server = WorkServer(self._reports)
+        server = WorkServer(self._reports, peers)
         try:
             await server.start(unix.socket)
         except BaseException:

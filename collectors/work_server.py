@@ -5,10 +5,13 @@ import contextlib
 import socket
 from typing import Final
 
+import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from agent.http_log import logger_of
+from agent.http_requests import with_target
+from collectors.work_peers import Peers
 from collectors.work_reports import Refused, Reports
 
 PATH: Final = "/v1/work"
@@ -31,8 +34,10 @@ _LOGGER: Final = logger_of("work")
 class WorkServer:
     """Serves one socket from `start` until `close`, which waits for nothing."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: Reports, peers: Peers | None = None) -> None:
+        """`peers` None: whoever the file's permissions let in."""
         self._reports = reports
+        self._peers = peers or Peers()
         self._handlers: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._opened: dict[RequestHandler, float] = {}
@@ -57,6 +62,8 @@ class WorkServer:
             tcp_keepalive=False,
         )
         await runner.setup()
+        assert runner.server is not None
+        runner.server.request_factory = with_target(runner.server.request_factory)
         self._handlers = runner.server
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_unix_server(self._connected, sock=listening, backlog=128)
@@ -94,6 +101,9 @@ class WorkServer:
         self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     async def _post(self, request: web.Request) -> web.Response:
+        refused = self._refusal(request)
+        if refused is not None:
+            return refused
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -104,12 +114,22 @@ class WorkServer:
             return _say(400, "the body ended early or is not encoded as its headers say; send JSON")
         try:
             accepted = self._reports.add(body)
-        except Refused as refused:
-            return _say(refused.status, refused.sentence)
+        except Refused as why:
+            return _say(why.status, why.sentence)
         return web.json_response({"accepted": accepted}, status=202)
 
-    async def _get(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._reports.summary(), content_type="application/json")
+    async def _get(self, request: web.Request) -> web.Response:
+        refused = self._refusal(request)
+        if refused is not None:
+            return refused
+        summary = msgspec.json.decode(self._reports.summary()) | {"refused": self._peers.refused}
+        return web.json_response(summary)
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        transport = request.transport
+        connection = transport.get_extra_info("socket") if transport is not None else None
+        why = self._peers.refusal(connection)
+        return _say(403, why) if why else None
 
 
 class _Busy(asyncio.Protocol):

@@ -1,9 +1,10 @@
-"""Who asks for a document over HTTP, and whom we trust to answer."""
+"""Who asks another program over HTTP, and whom we trust to answer."""
 
 import os
 import ssl
 from base64 import b64encode
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from agent.collector import Transient
 
@@ -18,6 +19,10 @@ class Access(NamedTuple):
     password_file: str = ""
     ca_file: str = ""
     """PEM certificates that may have signed the other's; "": those of the system."""
+    cert_file: str = ""
+    """PEM certificate that shows the other who we are, with `key_file`."""
+    key_file: str = ""
+    """PEM key of `cert_file`."""
 
     def authorization(self) -> dict[str, str]:
         """Return the header that says who asks. Raises `Transient`."""
@@ -35,11 +40,11 @@ class Access(NamedTuple):
         return {}
 
     def tls(self, url: str) -> ssl.SSLContext | bool:
-        """Return who may have signed the other's certificate. Raises `Transient`."""
-        if not self.ca_file or not url.startswith("https:"):
+        """Return who may have signed the other's certificate, and ours. Raises `Transient`."""
+        if not (self.ca_file or self.cert_file) or not url.startswith("https:"):
             return True
         try:
-            return ssl.create_default_context(cafile=self.ca_file)
+            context = ssl.create_default_context(cafile=self.ca_file or None)
         except (OSError, ssl.SSLError) as error:
             why = error.strerror or str(error)
             raise Transient(
@@ -47,6 +52,18 @@ class Access(NamedTuple):
                 "tls",
                 "name a PEM file that this user may read in ca_file",
             ) from None
+        if self.cert_file:
+            try:
+                # a key with a password is refused: nobody is there to type it
+                context.load_cert_chain(self.cert_file, self.key_file, password="")
+            except (OSError, ssl.SSLError, ValueError) as error:
+                why = getattr(error, "strerror", None) or str(error)
+                raise Transient(
+                    f"{self.cert_file} and {self.key_file}: no certificate with its key ({why})",
+                    "tls",
+                    "name PEM files that this user may read in cert_file and key_file",
+                ) from None
+        return context
 
     def refused(self, wanted: str) -> tuple[str, str]:
         """Return what the other does not like about who asks, and the remedy.
@@ -102,3 +119,12 @@ def _read_small(path: str, what: str, remedy: str) -> str:
         raise Transient(why, "permission", remedy) from None
     except UnicodeDecodeError:
         return ""
+
+
+def without_secrets(url: str) -> str:
+    """Return scheme, host, port and path of an address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the page"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
