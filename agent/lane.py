@@ -39,7 +39,11 @@ class Lane:
         if not future.done():
             rest = this.take_rest()
             back -= len(rest) + 1
-            this.runners[back].keep(self._worker, this.last(future), this.began, deliver)
+            if back >= 0:
+                this.runners[back].keep(self._worker, this.last(future), this.began, deliver)
+            else:  # the thread itself has not run yet, on a machine that is that busy
+                back = 0
+                self._worker.stop()
             self._worker = Worker("sensors")
             for runner in rest:
                 runner.start(deliver)

@@ -176,3 +176,24 @@ def test_a_deadline_shorter_than_the_ticks_patience_holds():
     assert ticks.delivered == 0
     assert ticks.status("a").failures == {"timeout": 1}
     ticks.close()
+
+
+def test_a_thread_that_has_not_begun_in_time_is_no_sensor_that_hangs(gate):
+    """On a machine that is busy enough the thread runs later than the tick waits."""
+    sensors = {name: Sensor() for name in "abc"}
+    ticks = Ticks(sensors)
+
+    async def main():
+        await ticks.tick()
+        ticks.lane._worker._calls.put(gate.wait)  # what keeps the thread from beginning
+        await ticks.tick()
+        await ticks.settled()
+        gate.set()
+        await ticks.tick()
+
+    asyncio.run(main())
+    assert ticks.delivered == 9
+    assert [sensor.readings for sensor in sensors.values()] == [3, 3, 3]
+    assert all(ticks.status(name).up for name in "abc")
+    assert not any(ticks.status(name).failures for name in "abc")
+    ticks.close()
