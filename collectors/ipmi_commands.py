@@ -43,7 +43,7 @@ _MEANINGS: Final = (
         r"insufficient permission on driver device|/dev/ipmi\S*.*Permission denied",
         "permission",
         "the IPMI device may not be opened by this user",
-        "let the agent's group open it with a udev rule: docs/bmc-ipmi.md",
+        "let the service open it: sudo wattlas install --drop-in ipmi",
     ),
     _means(
         r"privilege level (?:insufficient|cannot be obtained)|Insufficient privilege",

@@ -116,7 +116,7 @@ def why_no_serial(path: str) -> Transient:
         return Transient(
             f"{path} may not be opened by the agent's user",
             "permission",
-            "usermod -a -G dialout wattlas, and restart the agent",
+            "let the service open it: sudo wattlas install --drop-in serial",
         )
     except OSError as error:
         remedy = "look with: ls -l /dev/serial/by-id"

@@ -20,11 +20,8 @@ _SPARE_FILES: Final = 256
 _LOOK_AGAIN_SECONDS: Final = 300.0
 
 REMEDY_PERMISSION: Final = (
-    "let the agent count, and nothing else: sudo mkdir -p /etc/systemd/system/wattlas.service.d && "
-    "printf '[Service]\\nCapabilityBoundingSet=CAP_PERFMON\\nAmbientCapabilities=CAP_PERFMON\\n' "
-    "| sudo tee /etc/systemd/system/wattlas.service.d/perf.conf && "
-    "sudo systemctl daemon-reload && sudo systemctl restart wattlas; "
-    "or let every user of the host count: sudo sysctl kernel.perf_event_paranoid=0; "
+    "let the service count, and nothing else: sudo wattlas install --drop-in perf; "
+    "outside of the service: sudo sysctl kernel.perf_event_paranoid=0; "
     "in a container its seccomp profile must allow perf_event_open"
 )
 REMEDY_FILES: Final = "raise LimitNOFILE= of wattlas.service (sudo systemctl edit wattlas)"
