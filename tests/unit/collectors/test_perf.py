@@ -94,7 +94,7 @@ def test_without_rights_it_says_which_right_and_how_to_get_it():
         kind, why, remedy, again = without_rights(look)
     assert kind == "Absent"
     assert "EACCES" in why
-    assert "AmbientCapabilities=CAP_PERFMON" in remedy
+    assert "sudo wattlas install --drop-in perf" in remedy
     assert "sysctl kernel.perf_event_paranoid=0" in remedy
     assert again == 300
 
@@ -136,7 +136,7 @@ def test_a_list_of_cpus_that_is_none(tmp_path, text, reason):
 @pytest.mark.parametrize(
     ("number", "kind", "words", "remedy"),
     [
-        (errno.EACCES, "Absent", "not allowed", "CAP_PERFMON"),
+        (errno.EACCES, "Absent", "not allowed", "--drop-in perf"),
         (errno.EPERM, "Absent", "not allowed", "seccomp"),
         (errno.ENOENT, "Absent", "shows no performance counters", "virtual PMU"),
         (errno.EOPNOTSUPP, "Absent", "shows no performance counters", "virtual PMU"),
