@@ -46,6 +46,11 @@ class WorkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     socket_mode: str = "0660"
     """Permissions of agent.work_socket: who may report. "0666" lets every user of the host."""
+    allow_users: tuple[str | int, ...] = ()
+    """Users who may report, by name or number, e.g. ["slurm", 1001]; with allow_groups empty as
+    well: whoever socket_mode lets in."""
+    allow_groups: tuple[str | int, ...] = ()
+    """Groups whose members may report, by name or number, besides allow_users."""
     max_workloads: int = 100
     """Different pairs of workload and unit that are kept; a report of another is refused."""
     scrape: dict[str, ScrapeSettings] = {}

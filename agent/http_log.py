@@ -3,6 +3,7 @@
 import logging
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 
 def logger_of(server: str) -> logging.Logger:
@@ -13,5 +14,9 @@ def logger_of(server: str) -> logging.Logger:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Tell a fault of ours from a request that is none: anyone could fill the log with those."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Tell a fault of ours from a request that is none, or whose body is not what it says.
+
+    Anyone could fill the log with those.
+    """
+    theirs = HttpProcessingError | RequestPayloadError
+    return not (record.exc_info and isinstance(record.exc_info[1], theirs))

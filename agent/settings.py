@@ -72,6 +72,10 @@ class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Days for which energy per hour is kept; energy per day is kept for ever."""
     flush_seconds: float = 10.0
     """Least time between flushes to the disk (fsync): what a power cut can cost in detail."""
+    sign: bool = True
+    """Whether the records that seal each hour are signed with the host's key (Ed25519)."""
+    signing_key_file: str = ""
+    """Private key in PEM, e.g. a systemd credential; "": host.key in agent.state_dir, made once."""
 
 
 class FlopsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -260,6 +264,9 @@ def _check_work(settings: Settings, wrong: Callable[[tuple[str, ...], str], Exce
     work = settings.work
     if not re.fullmatch(r"0?[0-7]{3}", work.socket_mode):
         raise wrong(("work", "socket_mode"), 'write it as an octal mode, e.g. "0660"')
+    for whom, who in (("allow_users", work.allow_users), ("allow_groups", work.allow_groups)):
+        if any(one == "" or (isinstance(one, int) and not 0 <= one < 2**32 - 1) for one in who):
+            raise wrong(("work", whom), "give names, or numbers from 0 on")
     if not 1 <= work.max_workloads <= 10_000:
         raise wrong(("work", "max_workloads"), "must be from 1 to 10000")
     for name, scrape in work.scrape.items():

@@ -11,6 +11,7 @@ from exporters.accelerators import accelerator_families
 from exporters.carbon import carbon_families
 from exporters.host import host_families
 from exporters.parts import part_families
+from exporters.remote_families import remote_families
 from exporters.site import site_families
 from exporters.work import work_families
 
@@ -40,6 +41,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from carbon_families(snapshot)
     yield from _collectors(snapshot)
     yield from _agent(snapshot)
+    yield from remote_families(snapshot)
 
 
 def _info(snapshot: Snapshot) -> Iterator[Metric]:
@@ -214,6 +216,14 @@ def _agent(snapshot: Snapshot) -> Iterator[Metric]:
             "Minutes of detail that wait for the disk; totals are exported all the same.",
         ),
         ledger.unsaved,
+    )
+    yield _single(
+        CounterMetricFamily(
+            "wattlas_ledger_records",
+            "Records of the ledger's chain of sealed hours. It never goes back: where it does,"
+            " somebody cut the chain, or the ledger is a new one.",
+        ),
+        ledger.records,
     )
 
 

@@ -51,6 +51,7 @@ def check(config: Path | None, as_json: bool) -> int:
         *asyncio.run(_collectors(settings, found)),
         _state_dir(Path(settings.agent.state_dir)),
         _address(*settings.listen),
+        *_web_config(settings.agent.web_config),
     ]
     if as_json:
         print_json({"findings": [msgspec.to_builtins(f) for f in findings]})
@@ -62,6 +63,7 @@ def check(config: Path | None, as_json: bool) -> int:
                 rows.append(["", "fix:", f.remedy])
         print_table("", ["what", "state", "detail"], rows)
     demanded = {name for name, s in settings.collectors.items() if s.enabled is True}
+    demanded.add("web_config")
     broken = [f.what for f in findings if f.state == "problem" and f.what in demanded]
     if broken:
         raise Failure(f"the settings demand {', '.join(broken)}, which cannot be read; see above")
@@ -153,6 +155,27 @@ def _state_dir(path: Path) -> Finding:
         f"{path} is not writable for this user",
         "run as the service does, or set agent.state_dir to a directory you can write",
     )
+
+
+def _web_config(path: str) -> list[Finding]:
+    """Say whether web.yml can be used, and what of it is doubtful."""
+    if not path:
+        return []
+    from agent.settings_error import SettingsError  # noqa: PLC0415
+    from exporters.web_access import read  # noqa: PLC0415 - only here is HTTP looked at
+
+    try:
+        found, context, doubts = read(Path(path))
+    except SettingsError as error:
+        return [Finding("web_config", "problem", str(error))]
+    what = [
+        f"TLS from {found.tls.min_version}" if found.tls and context else "plain HTTP",
+        f"{len(found.users)} users" if found.users else "no passwords",
+    ]
+    return [
+        Finding("web_config", "ok", ", ".join(what)),
+        *(Finding("  web_config", "note", doubt) for doubt in doubts),
+    ]
 
 
 def _address(host: str, port: int) -> Finding:

@@ -39,7 +39,7 @@ def run(config: Path | None, record: Path | None, log_level: str) -> None:
     from agent import logs  # noqa: PLC0415
     from agent.daemon import run_blocking  # noqa: PLC0415
     from agent.ledger import LedgerError  # noqa: PLC0415
-    from exporters.http import ListenError  # noqa: PLC0415
+    from agent.sockets import ListenError  # noqa: PLC0415
 
     settings, found = load_settings(config)
     logs.configure(log_level)

@@ -162,7 +162,7 @@ def snapshot(**changes: Any) -> Snapshot:
         "agent": AgentCost(
             cpu_seconds=4.25, resident_bytes=48_000_000, joules=17.5, started=1_700_000_000.0
         ),
-        "ledger": LedgerView(up=True, failures=0, size_bytes=123_456, unsaved=2),
+        "ledger": LedgerView(up=True, failures=0, size_bytes=123_456, unsaved=2, records=34),
         "late_seconds": 0.001,
         "skipped_ticks": 4,
         "cross_checks": {("nvml", "gpu", UUID): 0.9875},
