@@ -25,6 +25,7 @@ from agent.samples import Sample
 from agent.settings import Settings
 from agent.snapshot import (
     LedgerView,
+    RemoteView,
     Snapshot,
     picture,
 )
@@ -74,6 +75,8 @@ class App:
         self._encode = msgspec.msgpack.Encoder().encode
         self.outgoing: Callable[[Snapshot], list[Outgoing]] = _nothing_to_send
         """Gives what of a snapshot remote write shall send."""
+        self.sending: Callable[[], RemoteView | None] = _nobody_sends
+        """Tells how remote write is doing."""
         self.published: Callable[[], None] = _nothing
         """Called when there is a new snapshot."""
         self.ticked_at: float | None = None
@@ -85,7 +88,8 @@ class App:
         """Open the ledger and go on from it. Raises `LedgerError` where only a person can help."""
         intervals, found = self._intervals(), None
         if self._ledger is not None:
-            found = resume(self._ledger, intervals, self._peaks, self._totals)
+            boot = this_host.boot_id(self._settings.paths)
+            found = resume(self._ledger, intervals, self._peaks, self._totals, boot)
             self._ledger_failures = int(self._totals.get("ledger_failures", 0))
         self._accounts, state = found or (Accounts(intervals, peaks_of=self._peaks), None)
         self._reporting = Reporting(self._settings, self._clock, state, detect=detect)
@@ -105,14 +109,8 @@ class App:
     def reload(self, settings: Settings) -> None:
         """Take new settings without losing a joule: the meter and the ledger stay."""
         old = self._settings
-        if (settings.agent.listen, settings.agent.state_dir, settings.ledger) != (
-            old.agent.listen,
-            old.agent.state_dir,
-            old.ledger,
-        ):
-            log.warning(
-                "restart_needed", why="agent.listen, agent.state_dir and [ledger] need a restart"
-            )
+        if (settings.agent.state_dir, settings.ledger) != (old.agent.state_dir, old.ledger):
+            log.warning("restart_needed", why="agent.state_dir and [ledger] need a restart")
         self._settings = settings
         self._host = this_host.host_info(settings.host, settings.paths)
         self._reporting.use(settings)
@@ -242,6 +240,7 @@ class App:
                 self._ledger_failures + ledger.failures,
                 ledger.size_bytes,
                 ledger.unsaved,
+                ledger.records,
             )
             if ledger
             else None,
@@ -249,6 +248,7 @@ class App:
             skipped_ticks=int(self._totals.get("ticks_skipped", 0)),
             site=self._reporting.site_view(),
             carbon=self._reporting.carbon_view(),
+            remote=self.sending(),
         )
 
     # -- inside -------------------------------------------------------------------------------
@@ -310,6 +310,11 @@ class App:
 def _nothing_to_send(_: Snapshot) -> list[Outgoing]:
     """Nobody sends."""
     return []
+
+
+def _nobody_sends() -> RemoteView | None:
+    """Nobody sends."""
+    return None
 
 
 def _nothing() -> None:

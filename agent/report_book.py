@@ -14,6 +14,8 @@ ENERGY: Final = Series("host", "energy", "J")
 """The host's figure, whichever way it was obtained."""
 CPU_BUSY: Final = Series("host", "cpu_busy", "s")
 """Utilisation x time."""
+MOST_WORK_SECONDS: Final = 2 * QUARTER_SECONDS
+"""Work is handed over once a quarter, so none of it is older than this."""
 LONGEST_SECONDS: Final = 60.0
 """A utilisation stands for so long at most."""
 
@@ -96,13 +98,13 @@ class ReportBook:
     def work(self, totals: Mapping[tuple[str, str], float], wall: float) -> None:
         """Take totals of useful work by workload and unit; once a quarter is enough."""
         state = self.state
+        # a clock that was set by a day, or by years, made no work; one set back undid none
+        begin = min(max(state.work_wall, wall - MOST_WORK_SECONDS), wall)
         for (workload, unit), total in totals.items():
             key = f"{workload}\t{unit}"
             rise = total - state.work.get(key, 0.0)
-            if rise >= 0 and 0 < state.work_wall < wall:
-                self.quarters.add(
-                    Series("work", f"{workload} {unit}", unit), state.work_wall, wall, rise
-                )
+            if rise >= 0 and state.work_wall > 0:
+                self.quarters.add(Series("work", f"{workload} {unit}", unit), begin, wall, rise)
             state.work[key] = total
         state.work_wall = wall
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from agent.accounts import Accounts
@@ -68,7 +69,7 @@ class Reporting:
                 self.carbon.load(reader, wall)
                 if self._settings.site.meter:
                     self._live.load(reader, wall)
-        except LedgerError as error:
+        except (LedgerError, ValueError, TypeError, msgspec.MsgspecError) as error:  # spoilt rows
             log.warning("history_unknown", why=str(error))
 
     def use(self, settings: Settings) -> None:

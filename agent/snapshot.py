@@ -87,6 +87,25 @@ class LedgerView(msgspec.Struct, frozen=True):
     failures: int
     size_bytes: int
     unsaved: int
+    records: int | None = None
+    """Of the chain that seals it; None: not known yet."""
+
+
+class RemoteView(msgspec.Struct, frozen=True):
+    """How remote write is doing."""
+
+    up: bool | None
+    """Whether the receiver answered the last request; None: there was none."""
+    samples: int
+    """That receivers have taken, since the ledger began."""
+    failed: Mapping[str, int]
+    """Samples that were given up, by reason, since the ledger began."""
+    retries: int
+    """Requests that have to be sent again, since the ledger began."""
+    queue_samples: int
+    queue_bytes: int
+    queue_oldest_seconds: float
+    """Age of the oldest sample that waits; 0: none does."""
 
 
 class Embodied(msgspec.Struct, frozen=True):
@@ -151,6 +170,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """None: no meter of the whole server was ever there."""
     parts: Sequence[PartView] = ()
     """Clocks, temperatures and throttling of parts that are no accelerators."""
+    remote: RemoteView | None = None
+    """None: nothing is sent to anybody."""
 
 
 def picture(
@@ -168,6 +189,7 @@ def picture(
     skipped_ticks: int,
     site: SiteView | None = None,
     carbon: CarbonView | None = None,
+    remote: RemoteView | None = None,
 ) -> Snapshot:
     """Return the picture of the accounts at `now`, in s of CLOCK_BOOTTIME."""
     meter = accounts.meter
@@ -202,6 +224,7 @@ def picture(
         carbon=carbon,
         walled=_walled(accounts, now),
         parts=accounts.parts(now),
+        remote=remote,
     )
 
 

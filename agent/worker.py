@@ -44,8 +44,9 @@ class Worker:
         if self._running:
             raise Busy(self._name)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            thread.start()  # may fail for want of memory: the next call tries again
+            self._thread = thread
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._running = True

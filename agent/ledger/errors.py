@@ -15,10 +15,17 @@ class Hopeless(LedgerError):
     """Only a person can help: no permission, another agent, a newer version."""
 
 
+class Full(LedgerError):
+    """The disk has no space left."""
+
+
 class Corrupt(LedgerError):
     """The file is not what was written."""
 
 
+BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises. The second where SQLite's own message names something that was spoilt, such
+as a table: the binding decodes it as UTF-8 before it makes an error of its own of it."""
 MAY_PASS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT})
 """A disk that is full, read-only or failing, unlike a missing permission."""
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG})
@@ -36,9 +43,16 @@ def explain(path: Path, error: Exception) -> LedgerError:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", _NO_CODE)
         return _explain_sqlite(path, str(error), code & 0xFF if code >= 0 else code)
+    if isinstance(error, UnicodeDecodeError):
+        return Corrupt(f"{path}: what should be text is not UTF-8")
     if isinstance(error, OSError):
         if error.errno == errno.ENOSPC:
             return _full(path)
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            return LedgerError(
+                f"{path}: {error.strerror}; look who holds them, or raise the limit"
+                " (LimitNOFILE= in the unit, ulimit -n)"
+            )
         return LedgerError(f"{path}: {error.strerror}; check the disk")
     return LedgerError(f"{path}: {error!r}; please report this")
 
@@ -58,7 +72,7 @@ def _explain_sqlite(path: Path, text: str, code: int) -> LedgerError:
 
 
 def _full(path: Path) -> LedgerError:
-    return LedgerError(f"{path}: the disk is full; free some space, nothing is lost yet")
+    return Full(f"{path}: the disk is full; free some space, nothing is lost yet")
 
 
 def _may_pass(path: Path) -> bool:

@@ -1,12 +1,13 @@
 """Reads a ledger for reports, also beside the agent that writes it."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from agent.carbon.intensity import Intensity
 from agent.carbon.words import Basis, Factor, Origin
-from agent.ledger.errors import LedgerError, explain
+from agent.ledger.errors import BROKEN, LedgerError, explain
 from agent.ledger.opening import VERSION
 from agent.ledger.store import FILE_NAME
 from agent.quarters import QUARTER_SECONDS, Series
@@ -14,6 +15,7 @@ from agent.samples import MeterRecord
 from agent.site.cells import Cell
 
 SeriesRow = Series
+T = TypeVar("T")
 HOUR_QUARTERS = 4
 DAY_QUARTERS = 96
 
@@ -44,12 +46,12 @@ class LedgerReader:
                 f"{path}: there is no ledger; name its directory with --state-dir, or let the"
                 " agent run first"
             )
-        failure: sqlite3.Error | None = None
+        failure: Exception | None = None
         for mode in ("mode=ro", "immutable=1"):  # the second for a read-only disk without a WAL
             try:
                 connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-            except sqlite3.Error as error:
+            except BROKEN as error:
                 failure = error
                 continue
             if version != VERSION:
@@ -145,6 +147,20 @@ class LedgerReader:
         rows = self._rows("SELECT body FROM document WHERE name = ?", (name,))
         return rows[0][0] if rows else None
 
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `question` returns, which sees one moment of the ledger.
+
+        It may make temporary tables. Raises `LedgerError`.
+        """
+        try:
+            self._db.execute("BEGIN")
+            try:
+                return question(self._db)
+            finally:
+                self._db.commit()
+        except BROKEN as error:
+            raise explain(self.path, error) from error
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
@@ -152,7 +168,7 @@ class LedgerReader:
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         try:
             return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise explain(self.path, error) from error
 
 

@@ -83,18 +83,30 @@ def m003_carbon(db: Any) -> None:
 
 @migrations()
 def m004_outbox(db: Any) -> None:
-    """What remote write has still to send."""
+    """What remote write has still to send; `agent.ledger.outbox` says what stands in the bodies."""
     db.execute(
         "CREATE TABLE outbox_series ("
-        " id INTEGER PRIMARY KEY,"
-        " labels BLOB NOT NULL UNIQUE)"  # name and labels, as `agent.ledger.outbox` writes them
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " labels BLOB NOT NULL UNIQUE)"  # type, name and labels
+    )
+    db.execute(
+        "CREATE TABLE outbox_base ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " at_ms INTEGER NOT NULL,"  # Unix time
+        " series BLOB NOT NULL,"  # their ids
+        " body BLOB NOT NULL)"
     )
     db.execute(
         "CREATE TABLE outbox ("
         " id INTEGER PRIMARY KEY AUTOINCREMENT,"  # the order of sending; never used again
         " at_ms INTEGER NOT NULL,"  # Unix time
+        " base INTEGER NOT NULL REFERENCES outbox_base(id),"
         " samples INTEGER NOT NULL,"
+        " sent INTEGER NOT NULL,"  # 1: it is kept only because it is the newest
         " body BLOB NOT NULL)"
+    )
+    db.execute(
+        "CREATE TABLE outbox_total (name TEXT PRIMARY KEY, amount REAL NOT NULL) WITHOUT ROWID"
     )
 
 
@@ -104,14 +116,38 @@ def m005_chain(db: Any) -> None:
     db.execute(
         "CREATE TABLE chain ("
         " number INTEGER PRIMARY KEY,"  # from 1, without a hole
-        " hour INTEGER NOT NULL,"  # since 1970-01-01 UTC
         " kind TEXT NOT NULL,"
+        " hour INTEGER NOT NULL,"  # since 1970-01-01 UTC
         " sealed_at REAL NOT NULL,"  # Unix time
-        " body BLOB NOT NULL,"
-        " hash BLOB NOT NULL,"
+        " body BLOB NOT NULL,"  # `agent.audit.canonical.pack`
+        " hash BLOB NOT NULL,"  # `agent.audit.record.digest`
         " signature BLOB)"  # NULL: not signed yet
     )
     db["chain"].create_index(["hour"])
+    db["chain"].create_index(["kind"])
+    db.execute("CREATE INDEX chain_unsigned ON chain(number) WHERE signature IS NULL")
+    db.execute(
+        # what was written since it was sealed, or never was
+        "CREATE TABLE unsealed ("
+        " span TEXT NOT NULL,"  # hour or day
+        " number INTEGER NOT NULL,"  # since 1970-01-01 UTC
+        " how TEXT NOT NULL,"  # adopted: it was there before there was a chain
+        " note TEXT NOT NULL,"  # JSON: what was known of it before it changed
+        " PRIMARY KEY (span, number)) WITHOUT ROWID"
+    )
+    db["intensity"].create_index(["fetched_at"])
+    for span, number, table in (
+        ("hour", "hour", "hour"),
+        ("hour", "quarter / 4", "quarter"),
+        ("hour", "CAST(seen_at / 3600 AS INTEGER)", "record"),
+        ("hour", "CAST(fetched_at / 3600 AS INTEGER)", "intensity"),
+        ("hour", "CAST(written_at / 3600 AS INTEGER)", "document"),
+        ("day", "day", "day"),
+    ):
+        db.execute(
+            "INSERT OR IGNORE INTO unsealed"  # noqa: S608 - our own names
+            f" SELECT DISTINCT '{span}', {number}, 'adopted', '' FROM {table}"
+        )
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.ledger.batch import Batch, write_carbon, write_quarters, write_records
-from agent.ledger.errors import Corrupt, LedgerError, explain
+from agent.ledger.chain import mark, note_pruning
+from agent.ledger.errors import BROKEN, Corrupt, LedgerError, explain
 from agent.ledger.opening import VERSION, connect, lock, set_aside
 from agent.ledger.outbox import put
 from agent.meter import StreamIdentity
@@ -59,7 +60,7 @@ class Ledger:
         path = state_dir / FILE_NAME
         try:
             return cls(path, connect(path), descriptor)
-        except (LedgerError, OSError, sqlite3.Error) as error:
+        except (LedgerError, OSError, *BROKEN) as error:
             os.close(descriptor)
             raise explain(path, error) from error
 
@@ -80,24 +81,24 @@ class Ledger:
         Tries it with its WAL first; on a read-only disk without one only the main file is left.
         """
         path = state_dir.absolute() / FILE_NAME
-        failure: sqlite3.Error | None = None
+        failure: Exception | None = None
         for mode in ("mode=ro", "immutable=1"):
             try:
                 connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)
                 with contextlib.closing(connection):
-                    identities, state, _ = _load(path, connection)
+                    identities, state, _ = load_from(path, connection)
                     return identities, state
-            except sqlite3.Error as error:
+            except BROKEN as error:
                 failure = error
         raise explain(path, failure or OSError())
 
     def load(self) -> Loaded:
         """Return the streams by index and the last state; None if there is none yet."""
         try:
-            identities, state, self._seal = _load(self.path, self._db)
+            identities, state, self._seal = load_from(self.path, self._db)
             # SQLite opens what it may only read and says so at the first write: let it be now
             self._db.execute(f"PRAGMA user_version={VERSION}")
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise explain(self.path, error) from error
         return identities, state
 
@@ -114,6 +115,7 @@ class Ledger:
                 self._db.rollback()
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
+                mark(self._db, batch)
                 if identities:
                     self._db.executemany(
                         "INSERT INTO stream VALUES (?, ?, ?, ?, ?, ?)",
@@ -143,7 +145,7 @@ class Ledger:
                     write_records(self._db, file, batch.wall)
                 if batch.outgoing:
                     put(self._db, batch.outgoing)
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise explain(self.path, error) from error
         self._seal = seal
         self._dirty = True
@@ -154,7 +156,7 @@ class Ledger:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 answer = question(self._db)
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise explain(self.path, error) from error
         self._dirty = True
         return answer
@@ -169,27 +171,42 @@ class Ledger:
                 raise Gone(f"{self.path}: was deleted or replaced while the agent ran")
             if self._wal is None:
                 self._wal = os.open(wal, os.O_RDONLY | os.O_CLOEXEC)
-            is_long = os.fstat(self._wal).st_size > CHECKPOINT_PAGES * PAGE_AND_FRAME
-            if not is_long or not self._checkpoint():
+            size, left = os.fstat(self._wal).st_size, os.fstatvfs(self._wal)
+            # a WAL that fills the disk could not be brought into a main file that must grow for it
+            most = min(CHECKPOINT_PAGES * PAGE_AND_FRAME, left.f_bavail * left.f_frsize)
+            if size <= most or not self._checkpoint():
                 os.fdatasync(self._wal)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *BROKEN) as error:
             raise explain(self.path, error) from error
         self._dirty = False
 
+    def make_room(self) -> None:
+        """Try to empty the WAL into the main file: on a full disk, that is space of our own."""
+        with contextlib.suppress(*BROKEN):
+            self._checkpoint()
+
     def prune(self, wall: float, minute_days: float, hour_days: float) -> int:
-        """Delete minutes and hours older than their retention; return how many rows went."""
+        """Delete minutes and hours older than their retention; return how many rows went.
+
+        Whole hours, and none that is not sealed yet; the chain says so.
+        """
         minute = int(wall // 60)
+        before_minute = (minute - int(minute_days * DAY_MINUTES)) // HOUR_MINUTES * HOUR_MINUTES
+        before_hour = (minute - int(hour_days * DAY_MINUTES)) // HOUR_MINUTES
+        kept = "(SELECT number FROM unsealed WHERE span = 'hour' AND EXISTS (SELECT 1 FROM chain))"
         try:
             with self._db:
                 gone = self._db.execute(
-                    "DELETE FROM minute WHERE minute < ?",
-                    (minute - int(minute_days * DAY_MINUTES),),
+                    f"DELETE FROM minute WHERE minute < ? AND minute / 60 NOT IN {kept}",  # noqa: S608
+                    (before_minute,),
                 ).rowcount
                 gone += self._db.execute(
-                    "DELETE FROM hour WHERE hour < ?",
-                    ((minute - int(hour_days * DAY_MINUTES)) // HOUR_MINUTES,),
+                    f"DELETE FROM hour WHERE hour < ? AND hour NOT IN {kept}",  # noqa: S608
+                    (before_hour,),
                 ).rowcount
-        except sqlite3.Error as error:
+                if gone:
+                    note_pruning(self._db, wall, before_minute, before_hour, gone)
+        except BROKEN as error:
             raise explain(self.path, error) from error
         return gone
 
@@ -197,7 +214,7 @@ class Ledger:
         """Read every page. Raises `Corrupt`."""
         try:
             (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise explain(self.path, error) from error
         if verdict != "ok":
             raise Corrupt(f"{self.path}: {verdict}")
@@ -213,9 +230,9 @@ class Ledger:
     def close(self, *, clean: bool = True) -> None:
         """Flush, checkpoint and close. `clean` False: only let go."""
         if clean:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*BROKEN):
                 self._checkpoint()
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*BROKEN):
             self._db.close()
         if self._wal is not None:
             os.close(self._wal)
@@ -253,9 +270,10 @@ def _sealed(identities: Sequence[StreamIdentity], seal: int = 0) -> int:
     return seal
 
 
-def _load(
+def load_from(
     path: Path, connection: sqlite3.Connection
 ) -> tuple[list[StreamIdentity], bytes | None, int]:
+    """Return the streams, the state and their checksum's seed. Raises `Corrupt`, sqlite3.Error."""
     rows = connection.execute(
         "SELECT source, component, device, quality, counted FROM stream ORDER BY id"
     ).fetchall()

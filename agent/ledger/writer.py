@@ -16,10 +16,12 @@ import structlog
 
 from agent.clock import Clock
 from agent.ledger.batch import Batch
-from agent.ledger.errors import Corrupt, Hopeless, LedgerError, explain
+from agent.ledger.errors import Corrupt, Full, Hopeless, LedgerError, explain
 from agent.ledger.opening import set_aside
+from agent.ledger.sealing import Sealer, Sealing
+from agent.ledger.spare import Spare
 from agent.ledger.store import FILE_NAME, Gone, Ledger, Loaded
-from agent.meter import StreamIdentity
+from agent.meter import Posting, StreamIdentity
 from agent.quantities import Seconds
 from agent.worker import Busy, Worker
 
@@ -50,6 +52,8 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     size_bytes: int
     unsaved: int
     why: str
+    records: int | None
+    """Of the chain; None: not known yet."""
 
 
 class LedgerWriter:
@@ -63,8 +67,13 @@ class LedgerWriter:
         flush_seconds: float,
         minute_days: float,
         hour_days: float,
+        spare: Path | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
+        """`spare`: a file in memory for what is shown while the disk fails; None: nowhere."""
         self._dir = state_dir
+        self._sealer = Sealer(sealing or Sealing())
+        self._spare = Spare(spare, state_dir) if spare else None
         self._clock = clock
         self._flush_seconds = flush_seconds
         self._retention = (minute_days, hour_days)
@@ -75,6 +84,8 @@ class LedgerWriter:
         self._identities: list[StreamIdentity] = []
         self._state: bytes | None = None
         self._kept: Callable[[], None] = _nothing
+        self._submitted = self._shown = 0
+        """Number of the newest state, and of the newest that was shown."""
         self._batch = Batch()
         """What is not written yet."""
         self._questions: list[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = []
@@ -85,6 +96,8 @@ class LedgerWriter:
         self._started, self._start_wall = now, clock.wall()
         self._flushed = self._pruned = self._failed_at = self._wrote = now
         self._checked = False
+        self._found = False
+        """There was a ledger at the start, in whatever state."""
         self._unmaintained: LedgerError | None = None
 
     def open(self) -> Loaded:
@@ -94,6 +107,7 @@ class LedgerWriter:
         reported, and writing is tried again later. Raises `Hopeless` where only a person can
         help: no permission, another agent, a newer version.
         """
+        self._found = _may_exist(self._dir / FILE_NAME)
         try:
             return self._open()
         except Corrupt as error:
@@ -108,6 +122,23 @@ class LedgerWriter:
         except LedgerError:
             return [], None
         return self._identities, state
+
+    def open_spare(self) -> Loaded:
+        """Return what the last life showed last, whatever the ledger has. Blocking; after `open`.
+
+        Nothing where that life belonged to another boot or to a ledger that was deleted since.
+        """
+        if self._spare is None:
+            return [], None
+        if not self._found:
+            self._spare.drop()
+            return [], None
+        return self._spare.read() or ([], None)
+
+    def owe(self, identities: list[StreamIdentity], postings: list[Posting]) -> None:
+        """Say what streams there are, and what of them is in the totals and not in the ledger."""
+        self._identities = identities
+        self._batch.add(Batch(postings))
 
     def disown(self, why: str) -> None:
         """Set aside a ledger whose state nobody understands and begin a new one. Blocking."""
@@ -126,11 +157,12 @@ class LedgerWriter:
         or hangs; not at all if a newer state overtakes this one.
         """
         self._identities, self._state, self._kept = identities, state, kept
+        self._submitted += 1
         self._batch.add(batch)
         now = self._clock.monotonic()
         under_way = self._task is not None and not self._task.done()
         if self._why or (under_way and now - self._wrote > PATIENCE_SECONDS):
-            kept()
+            self._show(self._submitted, identities, state, kept)
         if self._why and now - self._failed_at < RETRY_SECONDS:
             return
         if not under_way:
@@ -155,6 +187,7 @@ class LedgerWriter:
             size_bytes=self._size,
             unsaved=len(self._batch),
             why=self._why,
+            records=self._sealer.records,
         )
 
     async def close(self) -> None:
@@ -166,10 +199,13 @@ class LedgerWriter:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._write()
                 if self._ledger is not None:
+                    await self._worker.run(self._sealer.stop)
                     await self._worker.run(self._ledger.close)
         except (TimeoutError, Busy):
             log.warning("ledger_close_timed_out", path=str(self._dir))
         self._worker.stop()
+        if self._spare is not None:
+            self._spare.close()
         for _, answer in self._questions:
             if not answer.done():
                 answer.set_exception(LedgerError("the ledger was closed"))
@@ -185,6 +221,7 @@ class LedgerWriter:
             try:
                 self._ledger.flush()
             finally:
+                self._sealer.stop()
                 self._ledger.close()
 
     # -- inside -------------------------------------------------------------------------------
@@ -192,6 +229,7 @@ class LedgerWriter:
     def _open(self) -> Loaded:
         ledger, identities, state = Ledger.open_loaded(self._dir)
         self._ledger, self._identities, self._known = ledger, identities, len(identities)
+        self._sealer.begin(ledger)
         self._size = ledger.size_bytes()
         return identities, state
 
@@ -207,6 +245,7 @@ class LedgerWriter:
         if self._state is None:
             return
         identities, state, kept = self._identities, self._state, self._kept
+        number = self._submitted
         batch, self._batch = self._batch, Batch()
         try:
             await self._worker.run(lambda: self._work(identities, state, batch))
@@ -229,8 +268,23 @@ class LedgerWriter:
                 log.info("ledger_recovered", path=str(self._dir))
             self._why = ""
         finally:
-            kept()
+            self._show(number, identities, state, kept)
         await self._answer()
+
+    def _show(
+        self,
+        number: int,
+        identities: list[StreamIdentity],
+        state: bytes,
+        kept: Callable[[], None],
+    ) -> None:
+        """Let a state be seen, unless a newer one was: a write may hang and come back late."""
+        if number <= self._shown:
+            return
+        self._shown = number
+        if self._spare is not None:
+            self._spare.write(identities, state)
+        kept()
 
     async def _answer(self) -> None:
         """Ask the ledger what others want to know, once what is shown is kept."""
@@ -262,7 +316,12 @@ class LedgerWriter:
         """Write one batch, in the worker thread; flush, check and prune when it is time."""
         try:
             ledger = self._ledger or self._reopen()
-            ledger.commit(list(enumerate(identities))[self._known :], state, batch)
+            new = list(enumerate(identities))[self._known :]
+            try:
+                ledger.commit(new, state, batch)
+            except Full:
+                ledger.make_room()
+                ledger.commit(new, state, batch)
         except Corrupt as error:
             self._set_aside(error)
             self._reopen().commit(list(enumerate(identities)), state, batch)
@@ -296,6 +355,7 @@ class LedgerWriter:
         elif now - self._pruned > PRUNE_SECONDS:
             self._prune(ledger, now)
             self._pruned = Seconds(now)
+        self._sealer.step(ledger, now, self._clock.wall())
 
     def _reopen(self) -> Ledger:
         """Open the ledger again after it failed; its streams must be the ones we know."""
@@ -335,3 +395,14 @@ class LedgerWriter:
         if not self._why:
             log.error("ledger_failing", why=str(error))
         self._why = str(error)
+
+
+def _may_exist(path: Path) -> bool:
+    """Tell whether a file is there, or cannot be looked for."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.ledger.reading import LedgerReader
+from agent.report_book import ReportBook
+from agent.site.settings import SiteSettings
 
 WATTLAS = Path(sys.executable).parent / "wattlas"
 START = "2026-03-01T00:00:00Z"
@@ -91,6 +93,16 @@ def test_work_is_posted_once_a_quarter(state_dir):
     with contextlib.closing(LedgerReader.open(state_dir)) as reader:
         cells = reader.cells("work", "llm tokens", UNIX, UNIX + 2 * HOUR)
     assert sum(cell.amount for cell in cells) == pytest.approx(5000.0)
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0, 56 * 365 * 86_400.0])
+def test_a_clock_that_is_set_neither_spreads_work_nor_loses_it(step):
+    book = ReportBook(SiteSettings())
+    book.work({("llm", "tokens"): 100.0}, UNIX)
+    book.work({("llm", "tokens"): 700.0}, UNIX + 900.0 + step)
+    posted = book.close(UNIX + 10 * 86_400.0 + abs(step))
+    assert sum(p.amount for p in posted) == pytest.approx(600.0)
+    assert len(posted) <= 3
 
 
 def test_a_report_can_be_made_of_it(state_dir):

@@ -57,8 +57,8 @@ def sums(state_dir: Path) -> dict[str, float]:
     return {level: rows(path, f"SELECT total(joules) FROM {level}")[0][0] for level in LEVELS}
 
 
-def writer(state_dir: Path, clock: Clock, **changes: float) -> LedgerWriter:
-    usual = {"flush_seconds": 10.0, "minute_days": 7.0, "hour_days": 400.0}
+def writer(state_dir: Path, clock: Clock, **changes: Any) -> LedgerWriter:
+    usual: dict[str, Any] = {"flush_seconds": 10.0, "minute_days": 7.0, "hour_days": 400.0}
     return LedgerWriter(state_dir, clock, **(usual | changes))
 
 

@@ -36,6 +36,7 @@ def test_a_full_disk(tmp_path):
 
         async def life(day: Day) -> None:
             await day.tick(5)
+            day.writer._ledger.make_room()  # else it would, and go on
             with pytest.raises(OSError, match="No space"):
                 ballast.write_bytes(bytes(1 << 20))
             await day.tick(60)
@@ -53,6 +54,39 @@ def test_a_full_disk(tmp_path):
             lived(day, life)
         assert events(logs) == ["ledger_failing", "ledger_recovered"]
         assert sums(state_dir) == dict.fromkeys(LEVELS, float(day.joules))
+
+
+def test_a_full_disk_on_which_the_ledger_makes_its_own_room(tmp_path):
+    with disk(tmp_path / "disk", 400) as _:
+
+        async def life(day: Day) -> None:
+            await day.tick(30)
+            with pytest.raises(OSError, match="No space"):
+                (tmp_path / "disk/ballast").write_bytes(bytes(1 << 20))
+            await day.tick(200)
+            assert day.writer.status().up
+
+        day = Day(tmp_path / "disk/state")
+        with capture_logs() as logs:
+            lived(day, life)
+        assert events(logs) == []
+        assert sums(tmp_path / "disk/state") == dict.fromkeys(LEVELS, float(day.joules))
+
+
+def test_a_disk_smaller_than_the_wal_may_get(tmp_path):
+    """Else the WAL would fill it, and leave the main file no room to take the WAL in."""
+    with disk(tmp_path / "disk", 600) as _:
+
+        async def life(day: Day) -> None:
+            for _ in range(400):
+                await day.tick()
+                assert day.writer.status().up
+
+        day = Day(tmp_path / "disk/state")
+        day.tick_seconds = 20.0  # new minutes and hours, so the main file must grow
+        with capture_logs() as logs:
+            lived(day, life)
+        assert events(logs) == []
 
 
 def test_full_from_the_start(tmp_path):
@@ -77,8 +111,7 @@ def test_a_file_that_may_not_grow(tmp_path):
 
     async def life(day: Day) -> None:
         await day.tick(5)
-        size = (tmp_path / "ledger.db-wal").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4200, hard))  # not two pages
         try:
             await day.tick(30)
         finally:
