@@ -9,10 +9,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import hardware
 from prometheus_client.parser import text_string_to_metric_families
@@ -68,12 +68,8 @@ class Agent:
         self.log_path = config.with_suffix(".log")
         with self.log_path.open("ab") as log:
             began = log.tell()
-            self.process = subprocess.Popen(
-                [WATTLAS, "run", "--config", config, *map(str, arguments)],
-                stdout=log,
-                stderr=log,
-                env=os.environ | environ,
-            )
+            command = [str(WATTLAS), "run", "--config", str(config), *map(str, arguments)]
+            self.process = self._popen(command, os.environ | environ, log)
         self._began = began
         try:
             found = until("the agent starts", self._started)
@@ -83,13 +79,18 @@ class Agent:
         assert found is not True, self.log
         self.url = found.rsplit("/", 1)[0]
 
+    def _popen(
+        self, command: Sequence[str], environ: Mapping[str, str], log: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environ)
+
     @property
     def log(self) -> str:
         """What it has written since it started."""
         return self.log_path.read_bytes()[self._began :].decode()
 
     def _started(self) -> str | bool:
-        match = re.search(r"metrics=(http://\S+/metrics)", self.log)
+        match = re.search(r"metrics=(https?://\S+/metrics)", self.log)
         return match[1] if match else self.process.poll() is not None
 
     def says(self, event: str) -> None:

@@ -33,7 +33,8 @@ def test_it_stops_cleanly(config, tmp_path, how):
         assert agent.stop(how) == 0
         assert "stopped" in agent.log
         assert "Traceback" not in agent.log
-    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["ledger.db", "lock"]
+    files = {p.name for p in (tmp_path / "state").iterdir()}
+    assert files - {"host.key", "host.pub"} == {"ledger.db", "lock"}
     found = sums(tmp_path / "state")
     assert min(found.values()) >= before.total(HOST) - 1e-6  # but for rounding at the minutes
     assert max(found.values()) - min(found.values()) < 1e-6  # all of it, in every table
@@ -93,7 +94,7 @@ def test_settings_are_read_again_on_sighup(config):
         kept = agent.when("it goes on", lambda m: m.total(HOST) > after.total(HOST))
         assert kept.series("wattlas_host_info", site="gz-1")
 
-        config.write_text(good.replace("127.0.0.1:0", "127.0.0.1:1"))
+        config.write_text(good + "[ledger]\nminute_days = 3\n")
         agent.process.send_signal(signal.SIGHUP)
         agent.says("restart_needed")
         assert agent.stop() == 0
@@ -237,6 +238,7 @@ def test_what_systemd_is_told(config, tmp_path):
         systemd.settimeout(20)
         environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
         with Agent(config, **environ) as agent:
+            assert systemd.recv(999) == b"FDSTORE=1\nFDNAME=wattlas-http"
             assert systemd.recv(999) == b"READY=1\nSTATUS=measuring"
             assert agent.get("/readyz")[0] == 200
             assert [systemd.recv(999) for _ in range(2)] == [b"WATCHDOG=1"] * 2

@@ -1,9 +1,11 @@
-/* Makes reads of a simulated machine fail, from outside the process that reads.
+/* Makes reads of a simulated machine fail, from outside the process that reads; and writes to its
+ * disk, and its clock.
  *
  * Put in with LD_PRELOAD; WATTLAS_FAULTS names the control table, which hardware/faults.py writes
  * and which may change while this process runs. Only paths below the table's root are touched.
  * A reading is a read at offset 0, as with the kernel's own files: what follows it up to the end of
- * the file belongs to the same reading. Linux with glibc, 64 bits.
+ * the file belongs to the same reading. A write is whatever changes a file that was opened for
+ * writing, its name or its length; a sync is fsync and fdatasync. Linux with glibc, 64 bits.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,6 +29,9 @@
 #define DESCRIPTORS 1024
 #define NAME 256
 
+enum on { ON_READ, ON_OPEN, ON_WRITE, ON_SYNC };
+enum { READS = 1, WRITES = 2 }; /* what a descriptor was opened for */
+
 /* hardware/faults.py packs the same layout. */
 struct rule {
     _Atomic uint32_t active;
@@ -35,7 +40,7 @@ struct rule {
     uint32_t hang_ms;
     int32_t short_bytes; /* -1: off */
     int32_t garbage_bytes; /* -1: off */
-    uint32_t on_open;
+    uint32_t on; /* enum on */
     uint32_t spare;
     uint64_t seed;
     _Atomic uint64_t trials;
@@ -46,7 +51,8 @@ struct rule {
 struct table {
     uint32_t magic;
     uint32_t spare;
-    char root[504];
+    _Atomic int64_t wall_offset_ms;
+    char root[496];
     struct rule rules[RULES];
 };
 _Static_assert(sizeof(struct rule) == 312, "the layout of faults.py");
@@ -121,10 +127,10 @@ static int matches(const char *pattern, const char *name) {
     return strstr(name, pattern) != NULL;
 }
 
-static struct rule *decide(const char *name, uint32_t on_open) {
+static struct rule *decide(const char *name, enum on on) {
     for (int i = 0; i < RULES; i++) {
         struct rule *rule = &table->rules[i];
-        if (!atomic_load(&rule->active) || rule->on_open != on_open || !matches(rule->pattern, name))
+        if (!atomic_load(&rule->active) || rule->on != on || !matches(rule->pattern, name))
             continue;
         uint64_t trial = atomic_fetch_add(&rule->trials, 1);
         if (mix(mix(rule->seed) ^ trial) % 1000 < rule->per_mille) {
@@ -148,31 +154,37 @@ static void hang(struct rule *rule) {
     }
 }
 
+/* Let a rule strike that can only hang or fail; tell whether it failed. */
+static int struck(const char *name, enum on on) {
+    struct rule *rule = decide(name, on);
+    if (!rule)
+        return 0;
+    hang(rule);
+    if (rule->error)
+        errno = rule->error;
+    return rule->error != 0;
+}
+
 static int open_below(int directory, const char *path, int flags, mode_t mode) {
     char name[NAME];
-    /* who opens for writing is the simulator itself */
-    int is_below = (flags & O_ACCMODE) == O_RDONLY && name_of(directory, path, name);
-    if (is_below) {
-        struct rule *rule = decide(name, 1);
-        if (rule) {
-            hang(rule);
-            if (rule->error) {
-                errno = rule->error;
-                return -1;
-            }
-        }
-    }
+    int is_below = name_of(directory, path, name);
+    int only_reads = (flags & O_ACCMODE) == O_RDONLY;
+    /* a disk that cannot be written still lets a file be opened that is there */
+    if (is_below && only_reads && struck(name, ON_OPEN))
+        return -1;
+    if (is_below && (flags & (O_CREAT | O_TRUNC)) && struck(name, ON_WRITE))
+        return -1;
     int fd = (int)syscall(SYS_openat, directory, path, flags, mode);
     if (fd >= 0 && fd < DESCRIPTORS) {
         if (is_below)
             strcpy(names[fd], name);
-        atomic_store(&is_tracked[fd], is_below);
+        atomic_store(&is_tracked[fd], is_below ? only_reads ? READS : WRITES : 0);
     }
     return fd;
 }
 
 static ssize_t faulty(int fd, void *buffer, size_t count, off_t offset, int positioned) {
-    struct rule *rule = decide(names[fd], 0);
+    struct rule *rule = decide(names[fd], ON_READ);
     if (rule) {
         hang(rule);
         if (rule->error) {
@@ -191,8 +203,19 @@ static ssize_t faulty(int fd, void *buffer, size_t count, off_t offset, int posi
     return got;
 }
 
-static int tracked(int fd) {
-    return table && fd >= 0 && fd < DESCRIPTORS && atomic_load(&is_tracked[fd]);
+static int tracked(int fd, unsigned char what) {
+    return table && fd >= 0 && fd < DESCRIPTORS && atomic_load(&is_tracked[fd]) == what;
+}
+
+static int cannot_write(int fd) { return tracked(fd, WRITES) && struck(names[fd], ON_WRITE); }
+
+static int cannot_sync(int fd) {
+    return (tracked(fd, WRITES) || tracked(fd, READS)) && struck(names[fd], ON_SYNC);
+}
+
+static int cannot_change(int directory, const char *path) {
+    char name[NAME];
+    return name_of(directory, path, name) && struck(name, ON_WRITE);
 }
 
 #define MODE_FROM(flags, mode)                                                                     \
@@ -231,17 +254,61 @@ int close(int fd) {
 }
 
 ssize_t read(int fd, void *buffer, size_t count) {
-    if (tracked(fd) && syscall(SYS_lseek, fd, 0, SEEK_CUR) == 0)
+    if (tracked(fd, READS) && syscall(SYS_lseek, fd, 0, SEEK_CUR) == 0)
         return faulty(fd, buffer, count, 0, 0);
     return syscall(SYS_read, fd, buffer, count);
 }
 
 ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
-    if (tracked(fd) && offset == 0)
+    if (tracked(fd, READS) && offset == 0)
         return faulty(fd, buffer, count, 0, 1);
     return syscall(SYS_pread64, fd, buffer, count, offset);
 }
 
 ssize_t pread64(int fd, void *buffer, size_t count, off64_t offset) {
     return pread(fd, buffer, count, offset);
+}
+
+ssize_t write(int fd, const void *buffer, size_t count) {
+    return cannot_write(fd) ? -1 : syscall(SYS_write, fd, buffer, count);
+}
+
+ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset) {
+    return cannot_write(fd) ? -1 : syscall(SYS_pwrite64, fd, buffer, count, offset);
+}
+
+ssize_t pwrite64(int fd, const void *buffer, size_t count, off64_t offset) {
+    return pwrite(fd, buffer, count, offset);
+}
+
+int ftruncate(int fd, off_t length) {
+    return cannot_write(fd) ? -1 : (int)syscall(SYS_ftruncate, fd, length);
+}
+
+int ftruncate64(int fd, off64_t length) { return ftruncate(fd, length); }
+
+int fsync(int fd) { return cannot_sync(fd) ? -1 : (int)syscall(SYS_fsync, fd); }
+
+int fdatasync(int fd) { return cannot_sync(fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
+
+int unlink(const char *path) {
+    return cannot_change(AT_FDCWD, path) ? -1 : (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int rename(const char *from, const char *to) {
+    if (cannot_change(AT_FDCWD, from) || cannot_change(AT_FDCWD, to))
+        return -1;
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+/* The wall clock, which may be set; those that energy is measured by never are. */
+int clock_gettime(clockid_t which, struct timespec *at) {
+    int failed = (int)syscall(SYS_clock_gettime, which, at);
+    int64_t ms = table && which == CLOCK_REALTIME ? atomic_load(&table->wall_offset_ms) : 0;
+    if (failed || ms == 0)
+        return failed;
+    int64_t ns = at->tv_nsec + ms % 1000 * 1000000;
+    at->tv_sec += ms / 1000 + ns / 1000000000 - (ns % 1000000000 < 0);
+    at->tv_nsec = (ns % 1000000000 + 1000000000) % 1000000000;
+    return 0;
 }

@@ -1,4 +1,4 @@
-"""Faults in another process's reads: the Python side of `faults.c`.
+"""Faults in another process's reads and writes, and its clock: the Python side of `faults.c`.
 
     faults = Faults(tmp_path / "faults", root=machine.root)
     faults.set("energy_uj", errno=errno.EIO, per_mille=50)
@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Literal
 
 _MAGIC = 0x544C4657
-_HEADER = struct.Struct("<II504s")
+_HEADER = struct.Struct("<IIq496s")
 _RULE = struct.Struct("<IiIIiiIIQQQ64s192s")
 _COUNTS = struct.Struct("<QQ")
 _COUNTS_AT = 40
+_WALL_AT = 8
+_ON = {"read": 0, "open": 1, "write": 2, "sync": 3}
 _RULES = 32
 _SIZE = _HEADER.size + _RULES * _RULE.size
 
@@ -51,7 +53,7 @@ class Faults:
         finally:
             os.close(descriptor)
         if is_new:
-            _HEADER.pack_into(self._map, 0, _MAGIC, 0, os.fsencode(root or ""))
+            _HEADER.pack_into(self._map, 0, _MAGIC, 0, 0, os.fsencode(root or ""))
 
     def set(
         self,
@@ -62,14 +64,15 @@ class Faults:
         hang_ms: int = 0,
         short: int | None = None,
         garbage: bytes | None = None,
-        on: Literal["read", "open"] = "read",
+        on: Literal["read", "open", "write", "sync"] = "read",
         seed: int = 1,
     ) -> int:
         """Add a rule and return its number.
 
         `pattern` is a glob over the path below the root (`*` crosses slashes) or, without
         wildcards, a part of it. A rule that strikes hangs first, then fails with `errno`, or cuts
-        the answer to `short` bytes, or puts `garbage` (at most 64 bytes) in its place. The same
+        the answer to `short` bytes, or puts `garbage` (at most 64 bytes) in its place; `on` says
+        of what: writes and syncs can only hang and fail. The same
         seed strikes at the same readings, counted over all processes.
         """
         data = b"" if garbage is None else garbage
@@ -89,7 +92,7 @@ class Faults:
             hang_ms,
             -1 if short is None else short,
             -1 if garbage is None else len(data),
-            int(on == "open"),
+            _ON[on],
             0,
             seed,
             0,
@@ -104,6 +107,11 @@ class Faults:
         """Take away one rule or all; a read that hangs comes back."""
         for rule in range(_RULES) if number is None else (number,):
             struct.pack_into("<I", self._map, self._at(rule), 0)
+
+    def step_wall(self, seconds: float) -> None:
+        """Set the wall clock of the process by so much more, forwards or back."""
+        (offset,) = struct.unpack_from("<q", self._map, _WALL_AT)
+        struct.pack_into("<q", self._map, _WALL_AT, offset + round(seconds * 1000))
 
     def counts(self, number: int) -> Counts:
         """Return what a rule has done so far; it stays readable after `clear`."""

@@ -1,0 +1,103 @@
+"""`kill -9` at random moments of simulated days: nothing is lost, and nothing goes back."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from e2e import truth_lives
+from e2e.test_truth import COUNTERS, SENSORS, SETTINGS, Day
+from e2e.truth_board import Board
+from e2e.truth_lives import Plan
+from faults.world import WITHIN
+from hardware import VirtualClock
+from hardware.faults import Counts, Faults
+from hardware.fixtures import fault_library
+
+from agent.ledger import Ledger
+from agent.ledger.saved import AgentState
+
+__all__ = ["fault_library"]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(1500)]
+
+DAY_SECONDS = 86_400.0
+BOOT_SECONDS = 2.0
+"""So much may be unknown at a reboot; it counts in a short run only."""
+KILLS = 30, 1000
+"""In every run of the tests, and in the campaign."""
+END = 1500.0, DAY_SECONDS
+
+
+def run(plan: Plan, library: Path) -> None:
+    """Let the plan's time pass, without failing sensors: those have a campaign of their own."""
+    directory = Path(plan.directory)
+    (directory / "wattlas.toml").write_text(SETTINGS.format(directory=directory))
+    faults = Faults(directory / "faults", directory / "machine")
+    paths = os.pathsep.join(
+        filter(None, [str(Path(truth_lives.__file__).parents[1]), os.environ.get("PYTHONPATH")])
+    )
+    subprocess.run(
+        [sys.executable, truth_lives.__file__, str(plan.save())],
+        env=os.environ | faults.environment(library) | {"PYTHONPATH": paths},
+        check=True,
+        timeout=1400,
+    )
+
+
+def test_killed_at_random_moments(
+    tmp_path: Path,
+    fault_library: Path,
+    count: Callable[[int, int], int],
+    tell: Callable[..., None],
+) -> None:
+    kills = count(*KILLS)
+    end = float(count(*map(int, END)))
+    plan = Plan(
+        directory=str(tmp_path),
+        seed=20260707,
+        end=end,
+        kills=kills,
+        reboot=(end * 0.6, end * 0.6 + 120.0),
+        suspend=(end * 0.25, end * 0.25 + 60.0),
+        wall_steps=((end * 0.35, DAY_SECONDS), (end * 0.8, -DAY_SECONDS)),
+    )
+    began = time.monotonic()
+    run(plan, fault_library)
+    took = time.monotonic() - began
+    identities, body = Ledger.peek(tmp_path / "state")
+    assert body is not None
+    state = msgspec.msgpack.decode(body, type=AgentState)
+    assert state.host is not None
+    falls = tmp_path / "falls"
+    clock = VirtualClock(tmp_path / "clock")
+    day = Day(
+        plan=plan,
+        machine=truth_lives.build_machine(plan, clock, "the same again"),
+        streams={i.device: s for i, s in zip(identities, state.meter.streams, strict=True)},
+        host=state.host,
+        exported=Board(tmp_path).values(),
+        falls=falls.read_text().splitlines() if falls.exists() else [],
+        outages=[],
+        faults=Counts(0, 0),
+    )
+    assert not day.falls, day.falls[:10]
+    errors = [
+        abs(day.streams[device].joules / day.true_joules(device) - 1.0)
+        for device in (*COUNTERS, *SENSORS)
+    ]
+    # what was read in the second before the machine went off and not kept, nobody can know
+    within = WITHIN + BOOT_SECONDS / end
+    assert max(errors[: len(COUNTERS)]) < within, errors
+    # a sensor is silent while no agent runs: what it gives of the rest is its own accuracy
+    assert max(errors) < 10 * WITHIN, errors
+    whole = sum(day.machine.joules(d, 0.0, day.exported["last tick"]) for d in COUNTERS)
+    outage = sum(day.machine.joules(d, a, b) for d in COUNTERS for a, b in day.gaps(d))
+    total = sum(day.streams[device].joules for device in COUNTERS)
+    assert total == pytest.approx(whole - outage, rel=within)
+    assert not list((tmp_path / "state").glob("*.corrupt*"))
+    tell("kill -9", trials=kills, error=max(errors[: len(COUNTERS)]), seconds=round(took))
+    clock.close()
