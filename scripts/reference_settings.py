@@ -18,6 +18,7 @@ from agent.alerts import AlertSettings
 from agent.carbon.settings import CarbonSettings
 from agent.collector import CollectorSettings, WorkSettings, find_collectors
 from agent.lifecycle.settings import LifecycleSettings
+from agent.remote_settings import RemoteWriteSettings
 from agent.site.settings import MeterCommon, SiteSettings
 
 MADE = "Made by scripts/reference from the code; change it there."
@@ -32,6 +33,7 @@ SECTIONS = {
     "carbon": CarbonSettings,
     "lifecycle": LifecycleSettings,
     "alerts": AlertSettings,
+    "remote_write": RemoteWriteSettings,
 }
 
 
@@ -106,7 +108,8 @@ def nested(kind: Any) -> tuple[str, tuple[type[Any], ...]] | None:
         case builtins.tuple, (type() as cls, _) if issubclass(cls, msgspec.Struct):
             return "]", (cls,)
         case builtins.tuple, (union, _) if isinstance(union, types.UnionType):
-            return "]", typing.get_args(union)
+            kinds = typing.get_args(union)
+            return ("]", kinds) if issubclass(kinds[0], msgspec.Struct) else None
     return None
 
 
