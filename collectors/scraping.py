@@ -40,13 +40,15 @@ class Scraper:
         user: str = "",
         password_file: str = "",
         ca_file: str = "",
+        cert_file: str = "",
+        key_file: str = "",
     ) -> None:
         """Keep what to read; no I/O.
 
         `wanted`: names of samples, exactly as they stand on the page. `timeout_seconds`: the
         collector's own deadline. `token_file`: a bearer token, read at each scrape; or `user` and
         `password_file` for basic authentication. `ca_file`: PEM certificates that may have signed
-        the page's; "": those of the system.
+        the page's; "": those of the system. `cert_file`, `key_file`: what shows it who we are.
         """
         self._fetcher = Fetcher(
             url,
@@ -54,7 +56,7 @@ class Scraper:
             accept=ACCEPT,
             most_bytes=MOST_BYTES,
             timeout_seconds=timeout_seconds,
-            access=Access(token_file, user, password_file, ca_file),
+            access=Access(token_file, user, password_file, ca_file, cert_file, key_file),
         )
         self._text = PageText(wanted)
 

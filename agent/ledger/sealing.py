@@ -58,7 +58,7 @@ class Sealer:
         return self._head[0] if self._head else None
 
     def begin(self, ledger: Ledger) -> None:
-        """Begin with a ledger that was just opened: how many records has it?"""
+        """Begin with a ledger that was just opened, and learn how many records it has."""
         self.stop()
         self._ledger, self._head = ledger, None
         self._look_at = self._sign_at = float("-inf")
