@@ -233,7 +233,8 @@ def _openmetrics(
     labels = dict(label.partition("=")[::2] for label in options["labels"])
     if not all(labels.values()):
         raise click.UsageError("--label: write name=value, e.g. job=wattlas")
-    settings = load_settings(options["config"])[0] if options["state_dir"] is None else None
+    asked = options["state_dir"] is None or options["config"] is not None
+    settings = load_settings(options["config"])[0] if asked else None
     export_openmetrics(
         state_dir,
         0.0 if begin is None else begin,

@@ -5,7 +5,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from e2e.agents import Agent, Metrics, settings, until
@@ -243,8 +243,7 @@ def limit(pid: int, what: int, most: int) -> None:
     resource.prlimit(pid, what, (most, hard))
 
 
-def descriptors(pid: int) -> int:
-    """Return how many descriptors a process has open."""
-    with suppress(OSError):
-        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return 0
+def first_free(pid: int) -> int:
+    """Return the lowest descriptor that a process has not open: its next one."""
+    taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in range(len(taken) + 1) if number not in taken)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from e2e.agents import Agent, until
-from faults.process_rig import Rig, descriptors, hold, limit
+from faults.process_rig import Rig, first_free, hold, limit
 
 DAY_SECONDS = 86_400.0
 HANG_MS = 8000
@@ -102,7 +102,7 @@ def out_of_descriptors(made: Rig, dice: random.Random, seconds: float) -> None:
     assert agent is not None
     pid = agent.process.pid
     soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    limit(pid, resource.RLIMIT_NOFILE, max(3, descriptors(pid) - dice.randrange(6)))
+    limit(pid, resource.RLIMIT_NOFILE, first_free(pid) - dice.randrange(6))
     missed = made.watch.missed
     hold(seconds, lambda: made.watch.missed > missed or not made.is_alive())
     if made.is_alive():
