@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.accelerator_runs import Host
-from faults.sensor_runs import VirtualLoop
+from faults.sensor_runs import VirtualLoop, all_back
 from hardware import xeon_2s
 from hardware.nvml import NO_PERMISSION, Standin, h100
 from hardware.nvml.rules import Rule
@@ -196,7 +196,7 @@ async def _run(host: Host, steps: Sequence[Step]) -> None:
             step = due.pop(0)
             step.do()
             if step.is_end_of_hang:
-                await asyncio.sleep(0.02)  # who hung looks every few ms whether it is over
+                await all_back(host.app)
         await host.app.tick()
         await _others(host)
 

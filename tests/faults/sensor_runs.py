@@ -8,6 +8,7 @@ sensor that hangs does so until the scenario's time has come.
 import asyncio
 import json
 import sys
+import time
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator
@@ -98,6 +99,14 @@ class Kept(list[Any]):
         self.kept.append(interval)
 
 
+async def all_back(app: App) -> None:
+    """Wait until whoever hung has seen that it is over: it looks every few milliseconds."""
+    end = time.monotonic() + 30.0
+    while any(r._worker is not None and r._worker.busy for r in app._crew._runners):
+        assert time.monotonic() < end, "somebody still hangs"
+        await asyncio.sleep(0.002)
+
+
 class Run:
     """One scenario."""
 
@@ -148,8 +157,8 @@ class Run:
             t = self.clock.now + 1.0
             self.machine.write(t)
             back = self._turn(t)
-            if back:  # whoever hung looks every 5 ms whether it is over
-                await asyncio.sleep(0.02)
+            if back:
+                await all_back(self.app)
             await self.app.tick()
             await self._others()
         await self.app.stop()
