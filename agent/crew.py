@@ -10,6 +10,7 @@ from agent.runner import Runner
 from agent.samples import Sample
 from agent.settings import Settings
 from agent.snapshot import CollectorStatus
+from agent.worker import NoThread
 
 Deliver = Callable[[Sequence[Sample]], None]
 
@@ -98,13 +99,22 @@ class Crew:
             and not runner.task.done()
             and (runner.quick or self._grace is None)
         ]
-        lane = self._lane.start(shared) if shared else None
+        lane = self._share(shared) if shared else None
         if lane is not None:
             waiting.append(lane)
         if waiting:
             await asyncio.wait(waiting, timeout=self._grace)
         if lane is not None:
             self._lane.finish(lane, self._deliver)
+
+    def _share(self, runners: Sequence[Runner]) -> asyncio.Future[None] | None:
+        """Read these in the shared thread; None: there is none, so each says that it has none."""
+        try:
+            return self._lane.start(runners)
+        except NoThread:
+            for runner in runners:
+                runner.start(self._deliver)
+            return None
 
     # -- what others see ----------------------------------------------------------------------
 

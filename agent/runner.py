@@ -17,7 +17,7 @@ from agent.collector import (
 )
 from agent.samples import Sample
 from agent.snapshot import CollectorStatus
-from agent.worker import Busy, Worker
+from agent.worker import Busy, NoThread, Worker
 
 QUICK_SECONDS: Final = 0.05
 """A collector that was faster than this the last time is waited for by the tick."""
@@ -235,6 +235,13 @@ class Runner:
                     "timeout",
                     f"no answer within {limit:g} s; the sensor hangs, or the limit"
                     f" collectors.{self.name}.timeout_seconds is too short",
+                )
+            case NoThread():
+                self._failed(
+                    "memory",
+                    "no thread could be started to read it: there is no memory left, or too many"
+                    " tasks",
+                    "raise MemoryMax= or TasksMax= of the service, or ulimit -u",
                 )
             case Busy():
                 self._failed("timeout", "the reading before has not come back; the sensor hangs")

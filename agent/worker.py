@@ -18,6 +18,10 @@ class Busy(Exception):
     """The previous call has not come back yet."""
 
 
+class NoThread(Busy):
+    """The system gives no thread now; the next call tries again."""
+
+
 class Worker:
     """One thread, started at the first call."""
 
@@ -45,7 +49,10 @@ class Worker:
             raise Busy(self._name)
         if self._thread is None:
             thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            thread.start()  # may fail for want of memory: the next call tries again
+            try:
+                thread.start()
+            except RuntimeError as error:  # no memory, or no more tasks allowed
+                raise NoThread(self._name) from error
             self._thread = thread
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

@@ -98,7 +98,10 @@ class Connection(RequestHandler):
         self._server.went(self)
         self.wire = None
         self._held.clear()
+        task, is_idle = self._task_handler, self._current_request is None
         super().connection_lost(exc)
+        if task is not None and is_idle:
+            task.cancel()  # it hung up before its turn: aiohttp has let go of what it would need
 
     def data_received(self, data: bytes) -> None:
         """Hand on what came, when it is this client's turn."""

@@ -23,10 +23,6 @@ MOST_ROWS = 5
 """Rows named of one file; the rest is counted."""
 
 
-class NoExport(Exception):
-    """This directory is none that Wattlas exported. One sentence."""
-
-
 class HandedCheck:
     """One check of one export."""
 
@@ -45,9 +41,20 @@ class HandedCheck:
         self.verdict = Verdict()
 
     def run(self) -> Verdict:
-        """Check everything. Raises `NoExport`, OSError."""
+        """Check everything. Raises OSError where there is no manifest to be read."""
         text = (self._dir / MANIFEST).read_bytes()
         self._check_sums()
+        try:
+            self._check(text)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            # spoilt files may hold anything; what cannot be understood is never clean
+            self._wrong(MANIFEST, f"or a file that it names cannot be understood ({error!r})")
+        self._progress(1.0)
+        return self.verdict
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _check(self, text: bytes) -> None:
         try:
             document = json.loads(text)
             files = {file["table"]: file for file in document["files"]}
@@ -56,7 +63,7 @@ class HandedCheck:
         except (ValueError, KeyError, TypeError) as error:
             self._wrong(MANIFEST, f"was changed: it cannot be understood ({error!r})")
             self._check_signature(text, None)
-            return self.verdict
+            return
         if document.get("format") != FORMAT:
             self._wrong(MANIFEST, f"its format is {document.get('format')!r}, not {FORMAT!r}")
         self._check_files(files)
@@ -70,10 +77,6 @@ class HandedCheck:
         for said in document.get("ledger_findings", []):
             self._wrong(MANIFEST, f"when it was exported, this was wrong with the ledger: {said}")
         self.verdict.facts = facts(self._walk, 0, 0.0)
-        self._progress(1.0)
-        return self.verdict
-
-    # -- inside -------------------------------------------------------------------------------
 
     def _check_sums(self) -> None:
         """Compare SHA256SUMS, which `sha256sum -c` reads, with the files."""

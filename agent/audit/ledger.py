@@ -87,7 +87,15 @@ class LedgerCheck:
             ).fetchone()
             verdict.facts = facts(self._walk, adopting, as_of)
             verdict.remarks += remarks(self._walk, verdict.facts, self._now - as_of)
-        except (sqlite3.Error, LedgerError, OverflowError, UnicodeDecodeError) as error:
+        except (
+            sqlite3.Error,
+            LedgerError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            # a damaged file may hold anything; what cannot be understood is never clean
             verdict.findings.append(
                 Finding(f"the file is damaged: {error}; what could be checked before is above")
             )
@@ -186,12 +194,15 @@ class LedgerCheck:
             return
         if waits is not None:
             return  # the agent says that it changed it, and will restate it
-        (body,) = self._db.execute("SELECT body FROM chain WHERE number = ?", (record,)).fetchone()
+        row = self._db.execute("SELECT body FROM chain WHERE number = ?", (record,)).fetchone()
+        if row is None:
+            self._wrong("cannot be found again: the file is damaged", record, hour)
+            return
         try:
             said = differences(
                 span,
                 number,
-                unpack(body),
+                unpack(row[0]),
                 rows,
                 names,
                 pruned_minutes=self._walk.pruned_minutes,

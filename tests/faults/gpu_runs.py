@@ -31,7 +31,7 @@ CALLS = (
     "nvmlGpmSampleGet",
 )
 WHO = ("nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetUUID")
-"""Calls that say which board is which.
+"""Calls that say which board is which; a board that is lost does not answer them either.
 
 In a plan in which they fail no board is taken out: of two that do not answer, which one is gone and
 which only refuses cannot be told, and what is guessed then is not judged here.
@@ -81,7 +81,8 @@ class Plan:
     def _board(self, uuid: str) -> None:
         """One fault of this board after the other."""
         dice, standin, at = self._dice, self._standin, 10.0
-        kinds = ["lost", "lost", "reset", "refused", "nan", *(["removed"] if self._removes else [])]
+        away = "removed" if self._removes else "lost"
+        kinds = (away, away, "reset", "refused", "nan")
         while True:
             at += round(dice.uniform(5.0, 90.0))
             length = round(dice.choice((dice.uniform(1.0, 10.0), dice.uniform(10.0, 90.0))))

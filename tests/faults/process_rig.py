@@ -149,6 +149,8 @@ class Rig:
         self.agent: Agent | None = None
         self.lives = 0
         self.logs = ""
+        self.deaths = 0
+        """How often it ended by itself."""
 
     def start(self) -> Agent:
         """Begin a life."""
@@ -182,6 +184,7 @@ class Rig:
         """Do what systemd does: start a life again that has ended; tell whether it had."""
         if self.is_alive():
             return False
+        self.deaths += 1
         self.kill()
         self.start()
         return True

@@ -119,9 +119,11 @@ def out_of_address_space(made: Rig, dice: random.Random, seconds: float) -> None
     size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
     soft, _ = resource.prlimit(pid, resource.RLIMIT_AS)
     limit(pid, resource.RLIMIT_AS, max(1, size - dice.randrange(1 << 24)))
+    crowd(agent)
     hold(seconds)
     with suppress(ProcessLookupError):
         limit(pid, resource.RLIMIT_AS, soft)
+    hold(2.0)  # one that is about to end says first what happened
     made.keep_alive()
     well(made)
 

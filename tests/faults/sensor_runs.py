@@ -11,8 +11,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -271,23 +270,13 @@ class Run:
         }
 
 
-@contextmanager
-def fresh_clock(path: Path) -> Iterator[VirtualClock]:
-    """Make a clock and let go of it."""
-    clock = VirtualClock(path)
-    try:
-        yield clock
-    finally:
-        clock.close()
-
-
 def main() -> None:
     """Live through COUNT scenarios from SEED on."""
     base, seed, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     logs.configure("critical")
     faults = Faults(base / "faults")
     for number in range(seed, seed + count):
-        with fresh_clock(base / f"clock-{number}") as clock:
+        with closing(VirtualClock(base / f"clock-{number}")) as clock:
             run = Run(base / "machines" / str(number), scenario(number), faults, clock)
             loop = VirtualLoop(clock)
             try:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from agent.ledger.saved import AgentState
 
-pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(3000)]
 
 DAY_SECONDS = 86_400.0
 LONGEST_SECONDS = 400 * DAY_SECONDS

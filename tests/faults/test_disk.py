@@ -16,7 +16,7 @@ from faults.world import COUNTERS, WALL, WITHIN, World, quick
 from structlog.testing import capture_logs
 from unit.ledger.rig import disk
 
-pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(3000)]
 
 KILOBYTES = 2000
 """The disk's size: less than the WAL may grow to before it is emptied for its length."""

@@ -27,7 +27,12 @@ def check(made: Rig) -> dict[str, float]:
     error = made.end()
     assert late < LATE_SECONDS, made.watch.late
     assert not list(made.state_dir.glob("*.corrupt*"))
-    return {"error": error, "median_late_seconds": round(late, 4), "lives": made.lives}
+    return {
+        "error": error,
+        "median_late_seconds": round(late, 4),
+        "lives": made.lives,
+        "ended_by_itself": made.deaths,
+    }
 
 
 @pytest.mark.skipif(FULL, reason="each fault has its own test in the campaign")

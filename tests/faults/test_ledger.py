@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from agent.ledger import Ledger, LedgerError
 from agent.ledger.writer import CHECK_AFTER_SECONDS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(3000)]
 
 MOST_BYTES = 64 * 1024
 SAID = {"ledger_corrupt", "ledger_is_behind", "history_unknown"}

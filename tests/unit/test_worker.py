@@ -32,6 +32,33 @@ def fail():
     raise ValueError("no")
 
 
+WITHOUT_MEMORY = """
+import asyncio, resource
+from agent.worker import NoThread, Worker
+
+async def run():
+    worker = Worker("test")
+    pages = int(open("/proc/self/statm").read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (1 << 20), resource.RLIM_INFINITY))
+    for _ in range(2):
+        try:
+            await worker.run(lambda: 1)
+        except NoThread:
+            print("none")
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+    print(await worker.run(lambda: 1))
+    worker.stop()
+
+asyncio.run(run())
+"""
+
+
+def test_a_thread_that_cannot_be_had_is_asked_for_again():
+    command = [sys.executable, "-c", WITHOUT_MEMORY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("none\nnone\n1\n", "")
+
+
 def test_results_and_errors_come_back(worker):
     async def run():
         first = await worker.run(threading.get_ident)
