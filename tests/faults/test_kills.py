@@ -27,11 +27,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(3000)]
 DAY_SECONDS = 86_400.0
 BOOT_SECONDS = 2.0
 """So much may be unknown at a reboot; it counts in a short run only."""
-DRAM_SECONDS = 65_712.999613 / 200.0
-"""One turn of its counter at the most that memory is thought to draw (agent/meter/counter.py)."""
 KILLS = 30, 1000
 """In every run of the tests, and in the campaign."""
-END = 1500.0, 2 * DAY_SECONDS
+END = 3600.0, 2 * DAY_SECONDS
+"""Long enough that no row of outages outlasts a turn of memory's counter (328 s and more)."""
 
 
 def run(plan: Plan, library: Path) -> None:
@@ -93,8 +92,9 @@ def compare(tmp_path: Path, plan: Plan) -> dict[str, float]:
         faults=Counts(0, 0),
     )
     assert not day.falls, day.falls[:10]
-    dark = [silence for device in COUNTERS for silence in silences(day, device)]
-    errors = [abs(day.streams[device].joules / true(day, device) - 1.0) for device in COUNTERS]
+    errors = [
+        abs(day.streams[device].joules / day.true_joules(device) - 1.0) for device in COUNTERS
+    ]
     sensors = [
         abs(day.streams[device].joules / day.true_joules(device) - 1.0) for device in SENSORS
     ]
@@ -103,29 +103,6 @@ def compare(tmp_path: Path, plan: Plan) -> dict[str, float]:
     assert max(errors) < within, errors
     # a sensor is silent while no agent runs: what it gives of the rest is its own accuracy
     assert max(sensors) < 10 * WITHIN, sensors
-    total = sum(day.streams[device].joules for device in COUNTERS)
-    assert total == pytest.approx(sum(true(day, device) for device in COUNTERS), rel=within)
-    for device in COUNTERS:  # what could not be bridged is said to the second
-        gaps = day.gaps(device) + silences(day, device)
-        expected = sum(b - a for a, b in gaps)
-        assert day.streams[device].gap_seconds == pytest.approx(expected, abs=len(gaps) + 1.0)
     assert not list((tmp_path / "state").glob("*.corrupt*"))
     clock.close()
-    return {"error": max(errors), "too_long_to_bridge": len(dark)}
-
-
-def silences(day: Day, device: str) -> list[tuple[float, float]]:
-    """Return the outages in which a counter may have turned more than once: gaps, and told as such.
-
-    They come of a life that is killed before its first reading, several times in a row.
-    """
-    if not device.startswith("dram"):  # a package takes a quarter of an hour at its power limit
-        return []
-    reboot = day.gaps(device)
-    return [silence for silence in day.silences(device, DRAM_SECONDS) if silence not in reboot]
-
-
-def true(day: Day, device: str) -> float:
-    """Return what a counter's device used while it was not in a gap, J."""
-    dark = sum(day.machine.joules(device, a, b) for a, b in silences(day, device))
-    return day.true_joules(device) - dark
+    return {"error": max(errors)}

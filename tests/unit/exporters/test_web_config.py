@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bcrypt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from unit.exporters.certificates import CLIENT, Authority
@@ -15,7 +14,8 @@ from agent.settings_error import SettingsError
 from exporters.web_access import read
 from exporters.web_config import load
 
-HASH = "$2b$04$abcdefghijklmnopqrstuuinwY/tkBVrn3xrxQI/TgnMHhkvl85RW"  # of "sesame"; the same in each process: it is in the names of tests
+HASH = "$2b$04$abcdefghijklmnopqrstuuinwY/tkBVrn3xrxQI/TgnMHhkvl85RW"
+"""Of "sesame"; the same in each process, as it is in the names of tests."""
 
 
 @pytest.fixture(scope="module")
