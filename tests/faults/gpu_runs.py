@@ -149,8 +149,8 @@ class Plan:
         self._add(at + HANG_SECONDS, f"{call} of {uuid} answers", end, ends=True)
 
 
-def overtaken_seconds(host: Host, plan: Plan, uuid: str) -> float:
-    """Return for how long a silence lasted in which a counter began anew and passed its old value.
+def overtaken(host: Host, plan: Plan, uuid: str) -> list[tuple[float, float]]:
+    """Return the silences in which a counter began anew and passed its old value.
 
     From its values alone that cannot be told from a counter that went on slowly, so the energy of
     such a silence comes out too small. It needs a second reset soon after a first one.
@@ -162,11 +162,11 @@ def overtaken_seconds(host: Host, plan: Plan, uuid: str) -> float:
     def shown(t: float) -> float:
         return host.standin.joules(uuid, max(z for z in zeroed if z <= t), t)
 
-    return sum(
-        b - a
+    return [
+        (a, b)
         for a, b in pairwise(heard)
         if any(a < z <= b for z in zeroed) and shown(b) >= shown(a)
-    )
+    ]
 
 
 def live(directory: Path, seed: int) -> tuple[Host, Plan]:

@@ -72,8 +72,8 @@ def test_simultaneous_scrapers_are_all_answered(
         trials=3 * scrapers,
         error=told.error,
         refused_first=refused,
-        latest_tick_seconds=told.late_seconds,
-        grown_mebibytes=told.most_mebibytes,
+        latest_tick_seconds=round(told.late_seconds, 3),
+        grown_mebibytes=round(told.most_mebibytes, 1),
     )
 
 
@@ -105,7 +105,7 @@ def test_clients_that_do_not_behave_do_not_slow_measuring(
         error=told.error,
         clients=clients * len(names),
         scrapes=told.scrapes,
-        latest_tick_seconds=told.late_seconds,
+        latest_tick_seconds=round(told.late_seconds, 3),
         most_descriptors=told.most_descriptors,
-        grown_mebibytes=told.most_mebibytes,
+        grown_mebibytes=round(told.most_mebibytes, 1),
     )

@@ -182,7 +182,7 @@ def test_raw_bytes(watched: Watched, where: str, tell: Callable[..., None]) -> N
         trials=EXAMPLES,
         error=told.error,
         statuses=" ".join(map(str, sorted(set(answered)))),
-        latest_tick_seconds=told.late_seconds,
+        latest_tick_seconds=round(told.late_seconds, 3),
     )
 
 
@@ -264,5 +264,5 @@ def test_schemathesis(
         f"schemathesis on {where}",
         trials=int(generated[1]),
         error=told.error,
-        latest_tick_seconds=told.late_seconds,
+        latest_tick_seconds=round(told.late_seconds, 3),
     )

@@ -158,8 +158,8 @@ def test_simultaneous_scrapers_over_tls_are_all_answered(
         trials=2 * scrapers,
         error=told.error,
         refused_first=turned_away,
-        latest_tick_seconds=told.late_seconds,
-        grown_mebibytes=told.most_mebibytes,
+        latest_tick_seconds=round(told.late_seconds, 3),
+        grown_mebibytes=round(told.most_mebibytes, 1),
     )
 
 
@@ -237,7 +237,7 @@ def test_who_rattles_at_the_door_does_not_slow_measuring(
         clients=clients * len(DOOR_ATTACKS),
         scrapes=told.scrapes,
         scrapes_missed=told.missed,
-        latest_tick_seconds=told.late_seconds,
+        latest_tick_seconds=round(told.late_seconds, 3),
         most_descriptors=told.most_descriptors,
-        grown_mebibytes=told.most_mebibytes,
+        grown_mebibytes=round(told.most_mebibytes, 1),
     )

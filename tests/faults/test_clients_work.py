@@ -162,9 +162,9 @@ def test_a_besieged_socket_counts_what_it_has_taken_and_nothing_else(
         clients=clients * len(WORK_ATTACKS),
         reports_taken=sure,
         reports_refused=honest.said[503],
-        latest_tick_seconds=told.late_seconds,
+        latest_tick_seconds=round(told.late_seconds, 3),
         most_descriptors=told.most_descriptors,
-        grown_mebibytes=told.most_mebibytes,
+        grown_mebibytes=round(told.most_mebibytes, 1),
     )
 
 

@@ -32,13 +32,14 @@ def main() -> int:
     parser.add_argument("--mirror", default="")
     parser.add_argument("--deb", type=Path)
     parser.add_argument("--only", choices=("deb", "wheel"))
+    parser.add_argument("--transcript", type=argparse.FileType("w"))
     parser.add_argument("--keep", action="store_true")
     given = parser.parse_args()
     # so that every `with` ends what it began
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = Path(tempfile.mkdtemp(prefix="wattlas-service."))
     work.chmod(0o755)  # the agent inside looks at sensors below it
-    bench = Bench(Report(), work)
+    bench = Bench(Report(transcript=given.transcript), work)
     report = bench.report
     try:
         bench.make_root(given)

@@ -82,6 +82,7 @@ class Machine:
     def __enter__(self) -> Self:
         """Boot, and wait until systemd has nothing left to start."""
         for group in self._groups:
+            _sweep(group.parent)
             group.mkdir()
             for file, share in SHARES.items():
                 if (group / file).exists():
@@ -129,6 +130,9 @@ class Machine:
         """Run a command in it, as root; return what became of it, output and errors together."""
         environment = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
         enter = ["nsenter", "--target", str(self._leader), "--all"]
+        share = CGROUPS / "cpu" / self.name
+        if share in self._groups:  # what is done in it has its share of the CPU too
+            enter = ["sh", "-ec", f"echo $$ >'{share}/cgroup.procs'; exec \"$@\"", "sh", *enter]
         # not nsenter's --wd: it would stay in a directory of this machine
         enter += ["env", "--ignore-environment", "--chdir=/"]
         return subprocess.run(
@@ -234,6 +238,14 @@ def _hierarchies() -> list[Path]:
     if not found:
         raise Failed(f"{CGROUPS}: no cgroups are mounted there; systemd needs them")
     return found
+
+
+def _sweep(hierarchy: Path) -> None:
+    """Remove the cgroups of trials that were killed: the name has the number of the process."""
+    for group in hierarchy.glob("wattlas-service-*"):
+        pid = group.name.split("-")[2]
+        if not Path("/proc", pid).exists():
+            _remove(group)
 
 
 def _remove(group: Path) -> None:

@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TextIO
 
 
 @dataclass
@@ -11,11 +12,14 @@ class Report:
 
     lines: list[tuple[bool, str, str, str]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    transcript: TextIO | None = None
 
     def say(self, text: str) -> None:
         """Print what is being done."""
-        sys.stdout.write(f"[{time.monotonic() - self.began:4.0f} s] {text}\n")
-        sys.stdout.flush()
+        for out in (sys.stdout, self.transcript):
+            if out is not None:
+                out.write(f"[{time.monotonic() - self.began:4.0f} s] {text}\n")
+                out.flush()
 
     def check(self, what: str, limit: str, figure: object, ok: bool) -> None:
         """Note one check."""
