@@ -44,6 +44,7 @@ class Runner:
         self._remedy = remedy
         self._process: asyncio.subprocess.Process | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def run(
         self, command: Sequence[str], *, seconds: float, descriptors: tuple[int, ...] = ()
@@ -69,6 +70,8 @@ class Runner:
             await self._end_once_started(starting)
             raise
         self._process = process
+        if self._closed:  # while it was being started
+            _kill(process)
         try:
             async with asyncio.timeout(max(0.0, seconds)):
                 assert process.stdout is not None
@@ -91,7 +94,8 @@ class Runner:
         return Output(text, errors, status)
 
     def close(self) -> None:
-        """Kill what runs; the event loop reaps it."""
+        """Kill what runs or is being started; the event loop reaps it."""
+        self._closed = True
         if self._process is not None and self._process.returncode is None:
             _kill(self._process)
 

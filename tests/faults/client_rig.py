@@ -17,8 +17,10 @@ from faults.process_rig import MORE, Rig, Truth, Watch
 from faults.world import WITHIN
 
 MEBIBYTE = 1 << 20
-UNREFRESHED_JOULES = {"pack": 0.150, "dram": 0.018}
-"""A millisecond's energy: RAPL's counters are refreshed that often, the simulated ones as well."""
+MOST_WATTS = {"package-0": 150.0, "package-1": 150.0, "dram-0": 18.0, "dram-1": 18.0}
+"""Of the simulated server."""
+REFRESH_SECONDS = 1e-3
+"""RAPL's counters, the simulated ones as well, have not counted yet what was used since then."""
 MOST_LINES = 40
 """So much may be said of clients in the log; else anyone could fill a disk with it."""
 
@@ -162,15 +164,16 @@ class Watched:
         true = truth.joules()
         used = {device: joules - self._true.get(device, 0.0) for device, joules in true.items()}
 
-        def error() -> float:
+        def error(unrefreshed: float = 0.0) -> float:
             """Return the largest share of what was used that is shown too much or too little."""
             counted = {d: watch.increase.get(d, 0.0) - self._shown.get(d, 0.0) for d in used}
-            # a counter has not counted yet what was used since its last refresh
-            off = {d: max(0.0, abs(counted[d] - used[d]) - UNREFRESHED_JOULES[d[:4]]) for d in used}
-            return max(off[d] / used[d] for d in used)
+            off = {d: abs(counted[d] - used[d]) - unrefreshed * MOST_WATTS[d] for d in used}
+            return max(0.0, *(off[d] / used[d] for d in used))
 
         try:
-            until("what is shown is the truth", lambda: error() < WITHIN or watch.falls)
+            until(
+                "what is shown is the truth", lambda: error(REFRESH_SECONDS) < WITHIN or watch.falls
+            )
         except AssertionError as late:
             resets = self.agent.metrics().series("wattlas_counter_resets")
             shown = f"shown {watch.increase}, true {true}; {resets}; {watch.scrapes} scrapes"

@@ -4,11 +4,10 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from e2e.accelerator_runs import Host
+from e2e.accelerator_runs import Host, Interval
 from faults.sensor_runs import VirtualLoop, all_back
 from hardware import xeon_2s
 from hardware.nvml import NO_PERMISSION, Standin, h100
@@ -149,24 +148,20 @@ class Plan:
         self._add(at + HANG_SECONDS, f"{call} of {uuid} answers", end, ends=True)
 
 
-def overtaken(host: Host, plan: Plan, uuid: str) -> list[tuple[float, float]]:
-    """Return the silences in which a counter began anew and passed its old value.
+def is_overtaken(host: Host, plan: Plan, uuid: str, interval: Interval) -> bool:
+    """Tell whether a counter began anew in an interval and passed its old value before its end.
 
     From its values alone that cannot be told from a counter that went on slowly, so the energy of
     such a silence comes out too small. It needs a second reset soon after a first one.
     """
-    heard = sorted(set(host.heard[uuid]))
-    # an event comes just before the tick of its time, when the stand-in's clock is there already
-    zeroed = sorted(plan.zeroed[uuid])
+    start, until, _ = interval
+    zeroed = plan.zeroed[uuid]
 
     def shown(t: float) -> float:
         return host.standin.joules(uuid, max(z for z in zeroed if z <= t), t)
 
-    return [
-        (a, b)
-        for a, b in pairwise(heard)
-        if any(a < z <= b for z in zeroed) and shown(b) >= shown(a)
-    ]
+    began_anew = any(start < z <= until for z in zeroed)
+    return began_anew and shown(until) >= shown(start)
 
 
 def live(directory: Path, seed: int) -> tuple[Host, Plan]:

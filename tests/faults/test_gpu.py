@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from e2e.accelerator_runs import REFRESH_SECONDS, overlap_seconds, pieces
-from faults.gpu_runs import BOARDS, HANG_SECONDS, LAST, live, overtaken
+from faults.gpu_runs import BOARDS, HANG_SECONDS, LAST, is_overtaken, live
 from hardware.faults import NoCompiler
 from hardware.nvml.build import build
 
@@ -38,7 +38,7 @@ class Stretch:
     away_seconds: float
     removals: int
     overtaken: int
-    """Silences that are left out: see `gpu_runs.overtaken`."""
+    """Silences that are left out: see `gpu_runs.is_overtaken`."""
     heard_last: float
 
     @property
@@ -76,12 +76,8 @@ def _life(directory: Path, seed: int) -> Life:
         boards = {}
         for board in host.boards:
             uuid = board.uuid
-            unjudged = overtaken(host, plan, uuid)
-            intervals = [
-                interval
-                for interval in host.counted(uuid)
-                if not any(a - 0.5 < interval[0] and interval[1] < b + 0.5 for a, b in unjudged)
-            ]
+            counted = host.counted(uuid)
+            intervals = [i for i in counted if not is_overtaken(host, plan, uuid, i)]
             stream = host.stream(uuid)
             whole = pieces(intervals)
             boards[uuid] = Stretch(
@@ -93,7 +89,7 @@ def _life(directory: Path, seed: int) -> Life:
                 gap_seconds=stream.gap_seconds,
                 away_seconds=plan.away[uuid],
                 removals=plan.removals[uuid],
-                overtaken=len(unjudged),
+                overtaken=len(counted) - len(intervals),
                 heard_last=max(host.heard[uuid]),
             )
         nvml = host.collector("nvml")

@@ -9,10 +9,10 @@ from unit.audit import handing
 from unit.audit.flips import TABLES, contents, flip_in_file, is_named, trials
 from unit.audit.made import checked, said
 
-SQL_TRIALS = 132
+SQL_TRIALS = 66
 """12 of each table; docs/audit.md has 10,000 of each kind."""
-FILE_TRIALS = 80
-EXPORT_TRIALS = 60
+FILE_TRIALS = 40
+EXPORT_TRIALS = 30
 
 
 def test_a_bit_in_any_value_of_any_table_is_found_and_named(state_dir):

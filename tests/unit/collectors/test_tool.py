@@ -301,7 +301,7 @@ def test_no_permission_names_the_remedy(tools: Tools):
     with pytest.raises(Transient) as raised:
         read(make(tools.root))
     assert raised.value.reason == "permission"
-    assert "udev" in raised.value.remedy
+    assert "--drop-in ipmi" in raised.value.remedy
 
 
 def test_closing_twice_or_unused_is_no_trouble(tmp_path: Path):
