@@ -94,7 +94,7 @@ def test_clients_that_do_not_behave_do_not_slow_measuring(
                 watched.address,
                 {name: ATTACKS[name] for name in names},
                 clients,
-                seconds=count(3, 20),
+                seconds=count(2, 20),
                 seed=7,
             )
         )

@@ -143,7 +143,7 @@ def test_a_besieged_socket_counts_what_it_has_taken_and_nothing_else(
         honest.start()
         try:
             rounds = asyncio.run(
-                besiege(watched.work, WORK_ATTACKS, clients, seconds=count(3, 30), seed=11)
+                besiege(watched.work, WORK_ATTACKS, clients, seconds=count(2, 30), seed=11)
             )
         finally:
             honest.stop()
