@@ -25,7 +25,18 @@ pytestmark = [
     ),
 ]
 
-ABSENT: dict[str, str] = {}
+ABSENT = {
+    f"wattlas_remote_write_{name}": "is scraped, sends nothing; test_remote_write.py shows it"
+    for name in (
+        "up",
+        "samples_total",
+        "failed_samples_total",
+        "retries_total",
+        "queue_samples",
+        "queue_bytes",
+        "queue_oldest_seconds",
+    )
+}
 """Families that the simulated site does not show on purpose, each with its reason."""
 WHOLE_MINUTE = {
     "wattlas_crosscheck_energy_ratio": "is of the last whole minute",
