@@ -10,7 +10,7 @@ from unit.audit.flips import TABLES, contents, flip_in_file, is_named, trials
 from unit.audit.made import checked, said
 
 SQL_TRIALS = 66
-"""12 of each table; docs/audit.md has 10,000 of each kind."""
+"""6 of each table; docs/audit.md has 10,000 of each kind."""
 FILE_TRIALS = 40
 EXPORT_TRIALS = 30
 
