@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
@@ -16,6 +17,12 @@ ONE_SITE = ("test_demo.py", "test_dashboards.py")
 """Files whose tests share the fixture `living_site`."""
 LONGEST = ("test_truth.py", *ONE_SITE, "test_running.py", "test_work.py")
 """Files that begin, in this order, so that no process goes on long after the others."""
+
+
+@pytest.fixture(autouse=True)
+def logs_as_ever() -> None:
+    """Forget how another test set the logs up: at "critical" nothing is captured."""
+    structlog.reset_defaults()
 
 
 class ByFile(LoadFileScheduling):

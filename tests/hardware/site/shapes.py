@@ -133,6 +133,9 @@ class Shapes:
     def _of_flops(self, metric: str, labels: Labels, value: float) -> Shape | None:
         device = labels["device"]
         done = self._done.get(device, self._work)
+        job = self._host.plan.job
+        if metric == "flops_total" and labels["method"] == "application" and job is not None:
+            return Shape(self._work, job.flop)
         if metric == "flops_total":
             same = [
                 v * peak

@@ -119,9 +119,17 @@ class SimulatedSite:
         return wall.joules(until_) - wall.joules(since)
 
     def wait_for_figures(self) -> None:
-        """Wait until every agent counts energy and the site's agent reads its meters."""
-        for agent in self.agents.values():
-            agent.until("counts energy", partial(_shows, agent, "wattlas_host_energy_joules_total"))
+        """Wait until every agent counts energy and work, and the site's agent reads its meters.
+
+        A past is made for the series that are there then.
+        """
+        for name, agent in self.agents.items():
+            job = self.hosts[name].plan.job
+            metrics = ["wattlas_host_energy_joules_total"]
+            metrics += ["wattlas_work_total"] if job is not None else []
+            metrics += ["wattlas_flops_total"] if job is not None and job.flop else []
+            for metric in metrics:
+                agent.until(f"shows {metric}", partial(_shows, agent, metric))
         last = list(self.agents.values())[-1]
         last.until("reads the site's meters", partial(_shows, last, "wattlas_site_power_watts"))
 
