@@ -36,8 +36,8 @@ def fill(world: World, *, all_of_it: bool) -> None:
     ballast = world.state_dir.parent / "ballast"
     if all_of_it:
         assert world.ledger is not None
-        assert world.ledger._ledger is not None
-        world.ledger._ledger.make_room()
+        assert world.ledger.keeper.ledger is not None
+        world.ledger.keeper.ledger.make_room()
     with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(bytes(4096)):
             pass

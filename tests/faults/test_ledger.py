@@ -13,7 +13,7 @@ from faults.world import COUNTERS, WALL, WITHIN, World, asides, quick, spoil
 from structlog.testing import capture_logs
 
 from agent.ledger import Ledger, LedgerError
-from agent.ledger.writer import CHECK_AFTER_SECONDS
+from agent.ledger.keeper import CHECK_AFTER_SECONDS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parallel, pytest.mark.timeout(3000)]
 

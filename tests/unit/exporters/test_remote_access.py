@@ -124,7 +124,7 @@ def test_what_the_disk_cannot_keep_is_not_sent(tmp_path, monkeypatch):
     async def scenario(life):
         await life.tick()
         await life.sent()
-        ledger = life.ledger._ledger
+        ledger = life.ledger.keeper.ledger
         ledger._db.execute("PRAGMA query_only=1")
         await life.tick()
         assert not life.ledger.status().up

@@ -143,7 +143,7 @@ def test_the_end_does_not_wait_for_a_signer_and_leaves_none_behind(tmp_path):
 
     async def life(day: Day) -> None:
         await day.tick()
-        processes.append(day.writer._sealer._child._process)
+        processes.append(day.writer.keeper.sealer._child._process)
 
     lived(day, life)
     assert processes[0].returncode is not None
@@ -183,7 +183,7 @@ def test_a_bug_in_sealing_costs_no_energy(tmp_path, monkeypatch):
 
 def test_pruning_goes_with_the_chain(tmp_path):
     day = day_of(tmp_path, signed=False)
-    day.writer._retention = (0.25, 0.5)
+    day.writer.keeper._retention = (0.25, 0.5)
     lived(day, lambda d: d.tick(4 * 40))
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
         assert db.execute("SELECT count(*) FROM chain WHERE kind = 'prune'").fetchone()[0] > 10

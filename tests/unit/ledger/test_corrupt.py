@@ -115,9 +115,9 @@ def test_spoilt_while_it_is_open_no_total_is_lost(tmp_path):
     async def life(day: Day) -> None:
         await day.tick(3)
         size = (tmp_path / "ledger.db").stat().st_size
-        day.writer._ledger._checkpoint()
+        day.writer.keeper.ledger._checkpoint()
         overwrite(tmp_path / "ledger.db", 4096, random.Random(1).randbytes(size - 4096))
-        day.writer._ledger._db.execute("PRAGMA shrink_memory")
+        day.writer.keeper.ledger._db.execute("PRAGMA shrink_memory")
         await day.tick(3)
         assert day.writer.status().up
 

@@ -36,7 +36,7 @@ def test_a_full_disk(tmp_path):
 
         async def life(day: Day) -> None:
             await day.tick(5)
-            day.writer._ledger.make_room()  # else it would, and go on
+            day.writer.keeper.ledger.make_room()  # else it would, and go on
             with pytest.raises(OSError, match="No space"):
                 ballast.write_bytes(bytes(1 << 20))
             await day.tick(60)

@@ -117,7 +117,7 @@ def test_what_waits_for_the_disk_is_bounded(tmp_path, monkeypatch):
     async def life(day: Day) -> None:
         (tmp_path / "ledger.db").rename(tmp_path / "away")
         os.mkfifo(tmp_path / "ledger.db")  # what SQLite cannot open
-        day.writer._let_go()
+        day.writer.keeper.let_go()
         day.tick_seconds = 60.0
         for _ in range(2000):
             await day.tick()
