@@ -23,12 +23,8 @@ from agent.reporting import Reporting
 from agent.resume import boot_id, resume
 from agent.samples import Sample
 from agent.settings import Settings
-from agent.snapshot import (
-    LedgerView,
-    RemoteView,
-    Snapshot,
-    picture,
-)
+from agent.snapshot import LedgerView, RemoteView, Snapshot, picture
+from agent.wall.state import HostState
 from collectors.inventory import detect
 
 GRACE_SECONDS: Final = 0.25
@@ -124,7 +120,7 @@ class App:
         self._crew.stop()
         self._reporting.stop()
         if self._ledger is not None:
-            self._submit(self.snapshot(), last=True)
+            self._submit(self.snapshot(), self._tell_reports(), last=True)
             await self._ledger.close()
 
     # -- one tick -----------------------------------------------------------------------------
@@ -142,14 +138,14 @@ class App:
             self._accounts.meter.retire(sorted(gone))
         self._retired = gone
         self._accounts.settle(self._clock.boottime(), self._clock.wall())
-        self._reporting.tick(self._accounts)
+        host = self._tell_reports()
         self._reporting.refresh()
         self._say_what_is_refused()
         self._late = late
         if skipped:
             self._totals["ticks_skipped"] = self._totals.get("ticks_skipped", 0) + skipped
         self._own_cost.account(self.latest_utilization(Component.CPU, "all"), self._cpu_watts)
-        self._submit(self._take_snapshot())
+        self._submit(self._take_snapshot(), host)
         self.ticked_at = self._clock.monotonic()
 
     def _deliver(self, samples: Sequence[Sample]) -> None:
@@ -159,7 +155,16 @@ class App:
                 self._record(sample)
         self._accounts.take(samples, self._clock.boottime(), self._clock.wall())
 
-    def _submit(self, shown: Snapshot, *, last: bool = False) -> None:
+    def _tell_reports(self) -> HostState | None:
+        """Have the reports take what came since the last tick; return the host's state.
+
+        The state comes first: to say it, the accounts may have more to tell the reports.
+        """
+        host = None if self._ledger is None else self._accounts.host_state
+        self._reporting.tick(self._accounts)
+        return host
+
+    def _submit(self, shown: Snapshot, host: HostState | None, *, last: bool = False) -> None:
         """Hand the state to the ledger; show it once `kill -9` cannot undo it.
 
         Else a restart could begin below what was last scraped, and Prometheus would take that for
@@ -170,8 +175,6 @@ class App:
             self._publish(shown)
             return
         accounts, meter = self._accounts, self._accounts.meter
-        host = accounts.host_state  # to say this, it may have more to tell the reports
-        self._reporting.tick(accounts)
         wall = self._clock.wall()
         postings = meter.close_minutes(Seconds(wall + (60.0 if last else 0.0)))
         batch = self._reporting.batch(postings)

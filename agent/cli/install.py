@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import click
 
 from agent.cli.common import Failure, load_settings
+from agent.cli.service_options import dry_run_option, prefix_option, root_option
 from agent.service import ServiceError
 from agent.service.files import COMPLETIONS, drop_in_names, opens
 from agent.service.host import Host
@@ -30,28 +31,16 @@ from agent.service.setting_up import install as set_up
     " More than one may be given.",
 )
 @click.option("--list-drop-ins", is_flag=True, help="Say what each drop-in is for, and end.")
-@click.option(
-    "--root",
-    metavar="DIR",
-    default="/",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Prepare the image of a host that is below DIR; nothing is started.",
-)
-@click.option(
-    "--prefix",
-    metavar="DIR",
-    default="/usr/local",
-    show_default=True,
-    help="Where the man page and the shells' completions go.",
-)
+@root_option("Prepare the image of a host that is below DIR; nothing is started.")
+@prefix_option("Where the man page and the shells' completions go.")
 @click.option("--no-start", is_flag=True, help="Neither start it nor let the next boot do so.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@dry_run_option
 def install(
     config: Path | None,
     drop_ins: tuple[str, ...],
     list_drop_ins: bool,
     root: Path,
-    prefix: str,
+    prefix: PurePosixPath,
     no_start: bool,
     dry_run: bool,
 ) -> int:
@@ -78,14 +67,12 @@ def install(
     if config is not None:
         load_settings(config)
         settings = config.read_text(encoding="utf-8")
-    if not PurePosixPath(prefix).is_absolute():
-        raise click.BadParameter("must be an absolute path", param_hint="'--prefix'")
     host = Host(root.resolve(), click.echo, dry=dry_run)
     try:
         host.check("wattlas install")
         wanted = Wanted(
             command=program(),
-            prefix=PurePosixPath(prefix),
+            prefix=prefix,
             settings=settings,
             drop_ins=tuple(dict.fromkeys(drop_ins)),
             completions={shell: completion_of(shell, wattlas) for shell in COMPLETIONS},

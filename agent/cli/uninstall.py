@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import click
 
 from agent.cli.common import Failure
+from agent.cli.service_options import dry_run_option, prefix_option, root_option
 from agent.service import ServiceError
 from agent.service.files import drop_in_names
 from agent.service.host import Host
@@ -21,23 +22,11 @@ from agent.service.taking_away import uninstall as take_away
     type=click.Choice(drop_in_names()),
     help="Only take away what this drop-in opened. More than one may be given.",
 )
-@click.option(
-    "--root",
-    metavar="DIR",
-    default="/",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Of the image of a host that is below DIR.",
-)
-@click.option(
-    "--prefix",
-    metavar="DIR",
-    default="/usr/local",
-    show_default=True,
-    help="Where the man page and the shells' completions went.",
-)
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@root_option("Of the image of a host that is below DIR.")
+@prefix_option("Where the man page and the shells' completions went.")
+@dry_run_option
 def uninstall(
-    purge: bool, drop_ins: tuple[str, ...], root: Path, prefix: str, dry_run: bool
+    purge: bool, drop_ins: tuple[str, ...], root: Path, prefix: PurePosixPath, dry_run: bool
 ) -> int:
     """Take away the service that `wattlas install` made.
 
@@ -58,7 +47,7 @@ def uninstall(
         if drop_ins:
             remove_drop_ins(host, drop_ins)
         else:
-            take_away(host, PurePosixPath(prefix), purge=purge)
+            take_away(host, prefix, purge=purge)
     except ServiceError as error:
         raise Failure(str(error)) from None
     return 0
