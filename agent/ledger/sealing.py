@@ -51,6 +51,10 @@ class Sealer:
         self._failed = False
         self._why_unsigned = ""
         self._unsigned = True
+        self._waiting = SIGNED_AT_ONCE
+        """Records that were sealed since the last child was started; at first as if many."""
+        self._more = False
+        """Whether the next step seals more."""
 
     @property
     def records(self) -> int | None:
@@ -63,6 +67,7 @@ class Sealer:
         self._ledger, self._head = ledger, None
         self._look_at = self._sign_at = float("-inf")
         self._unsigned = True
+        self._waiting = SIGNED_AT_ONCE
         with contextlib.suppress(LedgerError):  # what is wrong shows at the next write, too
             self._head = ledger.ask(head)
 
@@ -95,6 +100,8 @@ class Sealer:
         self._unsigned |= done.head != self._head
         self._head = done.head
         self._failed = False
+        self._waiting += done.written
+        self._more = done.more
         if not done.more:
             self._look_at = now + LOOK_SECONDS
 
@@ -105,7 +112,11 @@ class Sealer:
                 return
             self._child = None
             self._take(ledger, answer, now, wall)
-        if self._unsigned and self._sealing.key_file is not None and now >= self._sign_at:
+        # a year that was there before there was a chain takes half an hour to seal, an hour or
+        # two at a step: not each step starts a program for them
+        enough = not self._more or self._waiting >= SIGNED_AT_ONCE
+        due = self._unsigned and enough and now >= self._sign_at
+        if due and self._sealing.key_file is not None:
             self._start(ledger, now)
 
     def _start(self, ledger: Ledger, now: float) -> None:
@@ -115,6 +126,7 @@ class Sealer:
         if work.key is not None and not work.records:
             self._unsigned = False
             return
+        self._waiting = 0
         try:
             self._child = Child(
                 key_file,

@@ -9,11 +9,12 @@ from contextlib import closing
 
 from structlog.testing import capture_logs
 from unit.audit.made import checked, said
-from unit.ledger.rig import Day, lived, opened, rows, sums
+from unit.ledger.rig import STREAMS, Day, lived, opened, posting, rows, sums
 
 from agent.audit.keys import public_of, read_public
 from agent.audit.signer import load, make
 from agent.ledger import LedgerWriter, sealing, signing
+from agent.ledger.batch import Batch
 from agent.ledger.sealing import Sealing
 from agent.ledger.signing import Child
 
@@ -68,6 +69,42 @@ def test_a_running_writer_seals_and_another_process_signs(tmp_path):
     assert stat.S_IMODE((tmp_path / "host.pub").stat().st_mode) == 0o644
     assert public_of(load(tmp_path / "host.key")) == read_public(tmp_path / "host.pub")
     assert set(sums(tmp_path).values()) == {float(day.joules)}
+
+
+def test_a_long_past_is_sealed_without_a_program_for_every_step(tmp_path, monkeypatch):
+    """A year that was there before there was a chain is some thousand steps."""
+    hours, at_once = 72, 32
+    monkeypatch.setattr(sealing, "SIGNED_AT_ONCE", at_once)
+    started = []
+
+    class Counted(Child):
+        def __init__(self, key_file, public_file, records, **more):
+            started.append(len(records))
+            super().__init__(key_file, public_file, records, **more)
+
+    monkeypatch.setattr(sealing, "Child", Counted)
+    day = day_of(tmp_path)
+    now = int(day.clock.wall() // 60)
+    past = [posting(now - 60 * n) for n in range(2, 2 + hours)]
+    ledger = opened(tmp_path)
+    ledger.commit(list(enumerate(STREAMS)), b"0", Batch(past))
+    ledger.close()
+
+    async def life(day: Day) -> None:
+        day.tick_seconds = 1.0
+        steps = 0
+        while day.writer.keeper.sealer._more or day.writer.status().records in {None, 0, 1}:
+            await day.tick()
+            if (child := day.writer.keeper.sealer._child) is not None:
+                child._process.wait(PATIENCE_SECONDS)
+            steps += 1
+        assert steps >= hours / 4
+        assert len(started) <= 2 + hours / at_once
+        await signed(day)
+
+    lived(day, life)
+    assert sum(started) >= hours
+    assert said(checked(tmp_path)) == []
 
 
 def test_signatures_are_made_up_for_when_signing_works_again(tmp_path, monkeypatch):
