@@ -18,6 +18,9 @@ from agent.ledger.store import Ledger
 
 LOOK_SECONDS: Final = 60.0
 """So often it is looked whether an hour is over."""
+SIGN_AFTER_SECONDS: Final = 10.0
+"""The first process that signs is started so long after the ledger was opened: an agent that
+begins has better things to do with the processor."""
 AGAIN_SECONDS: Final = 600.0
 """After a failure."""
 SIGNED_AT_ONCE: Final = 256
@@ -115,6 +118,8 @@ class Sealer:
         # a year that was there before there was a chain takes half an hour to seal, an hour or
         # two at a step: not each step starts a program for them
         enough = not self._more or self._waiting >= SIGNED_AT_ONCE
+        if self._sign_at == float("-inf"):
+            self._sign_at = now + SIGN_AFTER_SECONDS
         due = self._unsigned and enough and now >= self._sign_at
         if due and self._sealing.key_file is not None:
             self._start(ledger, now)

@@ -179,7 +179,7 @@ def test_the_end_does_not_wait_for_a_signer_and_leaves_none_behind(tmp_path):
     processes = []
 
     async def life(day: Day) -> None:
-        await day.tick()
+        await day.tick(2)  # at the second it is late enough for a signer
         processes.append(day.writer.keeper.sealer._child._process)
 
     lived(day, life)
