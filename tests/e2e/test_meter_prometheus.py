@@ -21,6 +21,7 @@ from collectors.metering import MeteringSettings
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.parallel,
     pytest.mark.skipif(
         shutil.which("prometheus") is None and "CI" not in os.environ,
         reason="prometheus is not installed here; scripts/setup --dev does it",

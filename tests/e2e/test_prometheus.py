@@ -19,6 +19,7 @@ from hardware.faults import Faults
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.parallel,
     pytest.mark.skipif(
         shutil.which("prometheus") is None and "CI" not in os.environ,
         reason="prometheus is not installed here; scripts/setup --dev does it",

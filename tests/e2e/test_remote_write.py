@@ -31,6 +31,7 @@ from exporters.remote_encoding import Kind, series, write_request
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.parallel,
     pytest.mark.timeout(600),
     pytest.mark.skipif(
         shutil.which("prometheus") is None or shutil.which("victoria-metrics") is None,
