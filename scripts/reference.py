@@ -1,8 +1,8 @@
 """usage: scripts/reference [--check]
 
 Writes from the code: docs/reference/{metrics,settings,commands,rules}.md, packaging/wattlas.toml
-(every key, commented), packaging/wattlas.1 (the manual page), dashboards/wattlas.rules.yml and
-dashboards/grafana/*.json. With --check it writes nothing and fails
+(every key, commented), packaging/wattlas.1 (the manual page), agent/ledger/newest.sql,
+dashboards/wattlas.rules.yml and dashboards/grafana/*.json. With --check it writes nothing and fails
 if one of them is stale. Needs the environment of scripts/setup.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 from reference_dashboards import made as made_dashboards
+from reference_ledger import newest
 from reference_settings import MADE, settings_file, settings_page
 
 from agent.cli import COMMANDS, wattlas
@@ -151,6 +152,7 @@ def main() -> int:
         "docs/reference/commands.md": commands_page(),
         "packaging/wattlas.toml": settings_file(),
         "packaging/wattlas.1": manual_page(),
+        "agent/ledger/newest.sql": newest(),
         **made_dashboards(),
     }
     stale = []

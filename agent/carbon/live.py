@@ -7,6 +7,7 @@ for reports to restate (`restated.py`); these counters never go back.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -132,11 +133,7 @@ class Emissions:
 
     def totals(self) -> dict[Key, float]:
         """Return all counters, g."""
-        found: dict[Key, float] = {}
-        for name, total in self.state.grams.items():
-            scope, basis, stage = name.split("\t")
-            found[Key(Scope(scope), Basis(basis) if basis else None, Stage(stage))] = total
-        return found
+        return {_key_of(name): total for name, total in self.state.grams.items()}
 
     def now(self, wall: float) -> list[Now]:
         """Return the intensity that holds now, for each basis for which one is known."""
@@ -234,6 +231,13 @@ class Emissions:
             by_end = sorted(self._values, key=lambda name: self._values[name].end)
             for name in by_end[:-KEPT]:
                 del self._values[name]
+
+
+@cache
+def _key_of(name: str) -> Key:
+    """Return the counter whose name in the state this is: a few, asked for at every tick."""
+    scope, basis, stage = name.split("\t")
+    return Key(Scope(scope), Basis(basis) if basis else None, Stage(stage))
 
 
 _Name = tuple[str, str, str, str, float, float, str]

@@ -1,7 +1,8 @@
 """The ledger's tables, as versioned migrations through sqlite-utils.
 
-Needed only when a ledger is new or older than this program. sqlite-utils would then stay in the
-agent's memory for ever (3 MB), so a short child process runs this file; see `opening`.
+Needed only when a ledger is older than this program; a new one begins with newest.sql, which
+scripts/reference makes from these. sqlite-utils would stay in the agent's memory for ever (3 MB),
+so a short child process runs this file; see `opening`.
 """
 
 import contextlib

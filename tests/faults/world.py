@@ -19,7 +19,7 @@ from hardware.power import busy
 
 from agent.app import App
 from agent.collector import Found, find_collectors
-from agent.ledger import LedgerWriter, opening
+from agent.ledger import LedgerWriter
 from agent.settings import Settings, load
 from agent.snapshot import Snapshot
 from agent.worker import Worker
@@ -223,10 +223,9 @@ async def _inline(_worker: Worker, function: Callable[[], T]) -> T:
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """Spare virtual time what only real time needs: threads, and a child for each migration."""
+    """Spare virtual time what only real time needs: threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Worker, "run", _inline)
-        patch.setattr(opening, "_migrate_in_a_child", lambda _path: None)
         yield
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from unit.ledger.rig import STREAMS, opened
+from unit.ledger.rig import STREAMS
 
 from agent.audit import keys
 from agent.audit.ledger import LedgerCheck, open_for_checking
@@ -48,7 +48,7 @@ class Life:
 
     def __init__(self, state_dir: Path, *, signed: bool = True) -> None:
         self.dir = state_dir
-        self.ledger: Ledger = opened(state_dir)
+        self.ledger: Ledger = Ledger.open(state_dir)
         known, body = self.ledger.load()
         self.known = len(known)
         meter = MeterState(

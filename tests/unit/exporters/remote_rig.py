@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
-from unittest.mock import patch
 
 from aiohttp import web
 from structlog.testing import capture_logs
@@ -14,7 +13,7 @@ from unit.exporters.made import snapshot
 from unit.exporters.remote_messages import Series, read
 from unit.ledger.rig import rows
 
-from agent.ledger import LedgerWriter, opening
+from agent.ledger import LedgerWriter
 from agent.ledger.batch import Batch
 from agent.quantities import Quality
 from agent.remote_settings import RemoteWriteSettings
@@ -202,8 +201,7 @@ class Life:
         return view if view is not None else _UNKNOWN
 
     async def __aenter__(self) -> Self:
-        with patch.object(opening, "_migrate_in_a_child", lambda _path: None):
-            self.ledger.open()
+        self.ledger.open()
         self.writer.start()
         return self
 

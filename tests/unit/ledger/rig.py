@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from unit.collectors.trees import Clock
 
-from agent.ledger import Ledger, LedgerWriter, opening
+from agent.ledger import Ledger, LedgerWriter
 from agent.ledger.batch import Batch
 from agent.meter import Posting, StreamIdentity
 from agent.quantities import Component, Quality
@@ -29,18 +28,9 @@ def posting(minute: int, stream: int = 0, joules: float = 1.0) -> Posting:
     return Posting(minute, stream, joules, 60.0, 0.0)
 
 
-def opened(state_dir: Path) -> Ledger:
-    """Open a ledger, a new one migrated in this process: no child, which takes a third of a second.
-
-    For what a test begins with; what it is about opens ledgers as the agent does.
-    """
-    with patch.object(opening, "_migrate_in_a_child", lambda _path: None):
-        return Ledger.open(state_dir)
-
-
 def begun(state_dir: Path, minutes: int = 3) -> None:
     """Make a ledger with all streams, a state and a posting in each minute; leave it closed."""
-    ledger = opened(state_dir)
+    ledger = Ledger.open(state_dir)
     ledger.commit(list(enumerate(STREAMS)), b"state", Batch([posting(m) for m in range(minutes)]))
     ledger.close()
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from unit.audit.made import ABOUT, FEED, FIRST_HOUR, Life, checked, lived, said
 from unit.ledger.chains import HOUR, kinds, newest, resumed
-from unit.ledger.rig import STREAMS, opened, rows
+from unit.ledger.rig import STREAMS, rows
 
 from agent.audit.canonical import unpack
 from agent.ledger import Ledger, LedgerError, chain
@@ -183,7 +183,7 @@ def test_a_ledger_of_before_is_adopted_and_says_so(tmp_path):
         db.execute("DROP INDEX idx_intensity_fetched_at")
         db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm005_chain'")
         db.execute("PRAGMA user_version = 4")
-    opened(tmp_path).close()
+    Ledger.open(tmp_path).close()
     assert rows(tmp_path / "ledger.db", "SELECT count(*) FROM unsealed") == [(30,)]
     life = resumed(tmp_path)
     life.seal()

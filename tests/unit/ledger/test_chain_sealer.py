@@ -9,11 +9,11 @@ from contextlib import closing
 
 from structlog.testing import capture_logs
 from unit.audit.made import checked, said
-from unit.ledger.rig import STREAMS, Day, lived, opened, posting, rows, sums
+from unit.ledger.rig import STREAMS, Day, lived, posting, rows, sums
 
 from agent.audit.keys import public_of, read_public
 from agent.audit.signer import load, make
-from agent.ledger import LedgerWriter, sealing, signing
+from agent.ledger import Ledger, LedgerWriter, sealing, signing
 from agent.ledger.batch import Batch
 from agent.ledger.sealing import Sealing
 from agent.ledger.signing import Child
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 60.0
 
 def day_of(state_dir, *, signed=True) -> Day:
     """An agent whose ticks are a quarter of an hour apart, and which signs."""
-    opened(state_dir).close()  # a new ledger without another process, which takes its time
+    Ledger.open(state_dir).close()
     day = Day(state_dir)
     key_file = state_dir / "host.key" if signed else None
     day.writer = LedgerWriter(
@@ -86,7 +86,7 @@ def test_a_long_past_is_sealed_without_a_program_for_every_step(tmp_path, monkey
     day = day_of(tmp_path)
     now = int(day.clock.wall() // 60)
     past = [posting(now - 60 * n) for n in range(2, 2 + hours)]
-    ledger = opened(tmp_path)
+    ledger = Ledger.open(tmp_path)
     ledger.commit(list(enumerate(STREAMS)), b"0", Batch(past))
     ledger.close()
 

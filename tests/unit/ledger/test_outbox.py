@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.ledger.rig import opened, rows
+from unit.ledger.rig import rows
 
 from agent.ledger import Ledger, LedgerError
 from agent.ledger.batch import Batch
@@ -227,7 +227,7 @@ def test_damage_costs_what_it_hit_and_nothing_else(db, statement):
 
 
 def test_a_reading_is_kept_with_its_state_or_not_at_all(tmp_path):
-    ledger = opened(tmp_path)
+    ledger = Ledger.open(tmp_path)
     ledger.commit([], b"one", Batch(outgoing=[reading(START_MS, a=1.0)]))
     ledger._db.execute(
         "CREATE TRIGGER full BEFORE INSERT ON outbox WHEN new.at_ms = 1767225615000"

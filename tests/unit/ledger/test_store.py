@@ -7,8 +7,10 @@ import sqlite3
 import subprocess
 import sys
 import zlib
+from contextlib import closing
 
 import pytest
+from sqlite_utils import Database
 from unit.collectors.trees import readable_by_all, without_rights
 from unit.ledger.rig import LEVELS, STREAMS, begun, posting, rows, sums
 
@@ -133,7 +135,35 @@ def test_the_version_is_the_number_of_migrations():
     assert len(migrations._migrations) == how.VERSION
 
 
+def older(state_dir, last):
+    """Make an empty ledger of an older version, which ends with a migration."""
+    state_dir.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(state_dir / "ledger.db")) as db:
+        names = [step.name for step in migrations._migrations]
+        following = names[names.index(last) + 1]
+        migrations.apply(Database(db), stop_before=following)
+        db.execute(f"PRAGMA user_version={names.index(following)}")
+
+
+def tables(state_dir):
+    """Return all tables and indexes, and which migrations they are said to be made by."""
+    made = "SELECT name, sql FROM sqlite_master ORDER BY name"
+    by = "SELECT migration_set, name, length(applied_at) FROM _sqlite_migrations ORDER BY id"
+    path = state_dir / "ledger.db"
+    return rows(path, made), rows(path, by), rows(path, "PRAGMA user_version")
+
+
+def test_a_new_ledger_is_what_the_migrations_make_of_an_old_one(tmp_path, monkeypatch):
+    older(tmp_path / "old", "m001_first")
+    Ledger.open(tmp_path / "old").close()
+    monkeypatch.setattr(how, "_migrate_in_a_child", pytest.fail)
+    monkeypatch.setattr(how, "_migrate_here", pytest.fail)
+    Ledger.open(tmp_path / "new").close()
+    assert tables(tmp_path / "new") == tables(tmp_path / "old")
+
+
 def test_sqlite_utils_stays_out_of_the_process(tmp_path):
+    older(tmp_path, "m004_outbox")
     code = "import sys; from pathlib import Path; from agent.ledger import Ledger;"
     code += "Ledger.open(Path(sys.argv[1])).close(); print('sqlite_utils' in sys.modules)"
     done = subprocess.run(
@@ -145,6 +175,7 @@ def test_sqlite_utils_stays_out_of_the_process(tmp_path):
 @pytest.mark.parametrize("python", ["/not/there", "/bin/false"])
 def test_it_migrates_itself_where_no_child_can(tmp_path, monkeypatch, python):
     monkeypatch.setattr(how.sys, "executable", python)
+    older(tmp_path, "m004_outbox")
     begun(tmp_path)
     assert reopened(tmp_path) == (STREAMS, b"state")
 

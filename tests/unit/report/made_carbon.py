@@ -1,10 +1,9 @@
 """What the tests of `wattlas report carbon` share: ledgers by hand and reports of them."""
 
-from unit.ledger.rig import opened
-
 from agent.carbon.intensity import Intensity
 from agent.carbon.words import Basis, Factor, Origin
 from agent.kpi.period import Period
+from agent.ledger import Ledger
 from agent.ledger.batch import Batch
 from agent.quarters import QuarterPosting, Series
 from agent.report.carbon_document import carbon_document
@@ -30,7 +29,7 @@ def quarters(series, amounts, start=JANUARY, seconds=900.0):
 
 def ledger(directory, rows=(), intensities=(), **documents):
     """Write a ledger and leave it closed."""
-    new = opened(directory)
+    new = Ledger.open(directory)
     batch = Batch(quarters=list(rows), intensities=list(intensities), documents=documents)
     new.commit([], b"state", batch)
     new.close()

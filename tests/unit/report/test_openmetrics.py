@@ -6,12 +6,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from unit.ledger.rig import opened
 
 from agent.carbon.live import EmissionsState
 from agent.cli.common import Failure
 from agent.cli.ledger_openmetrics import STDOUT, export_openmetrics
-from agent.ledger import LedgerError
+from agent.ledger import Ledger, LedgerError
 from agent.ledger.batch import Batch
 from agent.ledger.saved import AgentState, CarbonState
 from agent.meter import MeterState, Posting, StreamIdentity, StreamState
@@ -44,7 +43,7 @@ def ledger(directory, streams, postings=(), quarters=(), *, prune=None, **state)
     ]
     minutes = state.pop("open_minutes", {})
     body = AgentState(MeterState(streams=states, open_minutes=minutes), **state)
-    new = opened(directory)
+    new = Ledger.open(directory)
     new.commit(
         list(enumerate(streams)),
         msgspec.msgpack.encode(body),
@@ -145,7 +144,7 @@ def test_the_finest_level_that_is_whole_is_taken(tmp_path):
 def test_an_hour_whose_minutes_are_not_all_there_is_an_hour(tmp_path):
     postings = [posting(n, 1.0) for n in range(120)]
     state = ledger(tmp_path, {CPU: (120.0, 0.0)}, postings)
-    new = opened(state)
+    new = Ledger.open(state)
     with new._db as db:
         db.execute("DELETE FROM minute WHERE minute = ?", (MINUTE + 7,))
     new.close()
@@ -333,12 +332,12 @@ def test_a_label_that_would_break_the_page_is_refused(tmp_path, name):
 
 
 def test_an_empty_ledger_gives_an_empty_page(tmp_path):
-    opened(tmp_path).close()
+    Ledger.open(tmp_path).close()
     assert exported(tmp_path) == ({}, [])
 
 
 def test_a_state_that_is_not_understood_is_said(tmp_path):
-    new = opened(tmp_path)
+    new = Ledger.open(tmp_path)
     new.commit([], b"nonsense", Batch())
     new.close()
     with pytest.raises(LedgerError, match=r"ledger\.db: the saved state is not understood"):
