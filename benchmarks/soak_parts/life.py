@@ -34,6 +34,8 @@ LOSE_SECONDS = 3600.0
 LOST_SECONDS = 60.0
 LEAK_BYTES = 800_000
 """A minute."""
+LEAK_DESCRIPTORS = 4
+"""A minute: as many as clients have open at one moment and not at the next."""
 SETTINGS = """\
 [agent]
 listen = "127.0.0.1:0"
@@ -155,7 +157,8 @@ class Soak:
             self.minutes += 1
             after = self.plan.leak_after
             if after is not None and self.minutes * MINUTE >= after:
-                self._leaked.append((os.urandom(LEAK_BYTES), os.open(os.devnull, os.O_RDONLY)))
+                self._leaked.append(os.urandom(LEAK_BYTES))
+                self._leaked += [os.open(os.devnull, os.O_RDONLY) for _ in range(LEAK_DESCRIPTORS)]
 
 
 def _failures(page: bytes) -> float:
